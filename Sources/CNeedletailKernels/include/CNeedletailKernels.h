@@ -1,0 +1,3 @@
+// The inner loops of Needletail in C: see each header below.
+#pragma once
+#include "nt_cpu.h"
