@@ -1,3 +1,4 @@
 // The inner loops of Needletail in C: see each header below.
 #pragma once
 #include "nt_cpu.h"
+#include "nt_crc32c.h"
