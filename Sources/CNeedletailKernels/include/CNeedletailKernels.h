@@ -2,3 +2,4 @@
 #pragma once
 #include "nt_cpu.h"
 #include "nt_crc32c.h"
+#include "nt_distance.h"

@@ -1,0 +1,99 @@
+// Chooses the function table of the tier in use, and holds the distance functions that are the same in every tier.
+#include "nt_distance.h"
+#include <math.h>
+
+extern const nt_kernels *const nt_kernels_portable;
+#if defined(__x86_64__)
+extern const nt_kernels *const nt_kernels_avx2, *const nt_kernels_avx512;
+#elif defined(__aarch64__)
+extern const nt_kernels *const nt_kernels_neon;
+#endif
+
+static const nt_kernels *current;
+
+// Runs after cpu.c has found the tier (priority 101).
+__attribute__((constructor(102))) static void nt_dispatch_start(void) {
+    current = nt_kernels_for(nt_cpu_current());
+    if (!current) current = nt_kernels_portable;
+}
+
+const nt_kernels *nt_kernels_for(nt_cpu_tier tier) {
+    if (tier > nt_cpu_best()) return NULL;
+    switch (tier) {
+    case NT_CPU_PORTABLE: return nt_kernels_portable;
+#if defined(__x86_64__)
+    case NT_CPU_AVX2: return nt_kernels_avx2;
+    case NT_CPU_AVX512: return nt_kernels_avx512;
+#elif defined(__aarch64__)
+    case NT_CPU_NEON: return nt_kernels_neon;
+#endif
+    default: return NULL;
+    }
+}
+
+const nt_kernels *nt_kernels_current(void) { return current; }
+
+const nt_distance *nt_distance_of(const nt_kernels *kernels, nt_metric metric, nt_element element) {
+    return &kernels->distances[metric - 1][element - 1];
+}
+
+const nt_distance *nt_distance_for(nt_metric metric, nt_element element) {
+    return nt_distance_of(current, metric, element);
+}
+
+float nt_l2sq_f32(const float *q, const float *row, size_t d) { return current->l2sq_f32(q, row, d); }
+float nt_l2sq_f16(const float *q, const uint16_t *row, size_t d) { return current->l2sq_f16(q, row, d); }
+float nt_l2sq_i8(const int8_t *q, const int8_t *row, size_t d) { return current->l2sq_i8(q, row, d); }
+float nt_dot_f32(const float *q, const float *row, size_t d) { return current->dot_f32(q, row, d); }
+float nt_dot_f16(const float *q, const uint16_t *row, size_t d) { return current->dot_f16(q, row, d); }
+float nt_dot_i8(const int8_t *q, const int8_t *row, size_t d) { return current->dot_i8(q, row, d); }
+
+void nt_widen_f16(const uint16_t *from, float *to, size_t count) { current->widen_f16(from, to, count); }
+void nt_widen_i8(const int8_t *from, float *to, size_t count) { current->widen_i8(from, to, count); }
+void nt_narrow_f16(const float *from, uint16_t *to, size_t count) { current->narrow_f16(from, to, count); }
+void nt_narrow_i8(const float *from, int8_t *to, size_t count) { current->narrow_i8(from, to, count); }
+
+size_t nt_survivors(const float *c, size_t ldc, size_t m, size_t n, const float *bias, const float *scale,
+                    const float *limits, uint32_t *out) {
+    return current->survivors(c, ldc, m, n, bias, scale, limits, out);
+}
+
+#define PART 256  // components widened at a time, and the length of an f32 partial sum
+
+double nt_sqnorm_f32(const float *vector, size_t dimension) {
+    double sum = 0;
+    for (size_t i = 0; i < dimension; i += PART) {
+        size_t n = dimension - i < PART ? dimension - i : PART;
+        sum += current->dot_f32(vector + i, vector + i, n);
+    }
+    return sum;
+}
+
+double nt_sqnorm_f16(const uint16_t *vector, size_t dimension) {
+    double sum = 0;
+    float wide[PART];
+    for (size_t i = 0; i < dimension; i += PART) {
+        size_t n = dimension - i < PART ? dimension - i : PART;
+        current->widen_f16(vector + i, wide, n);
+        sum += current->dot_f32(wide, wide, n);
+    }
+    return sum;
+}
+
+double nt_sqnorm_i8(const int8_t *vector, size_t dimension) { return current->dot_i8(vector, vector, dimension); }
+
+static float cosine(double dot, double query_square, double row_square) {
+    // The comparison lets NaN through to the division.
+    if (query_square == 0 || row_square == 0) return dot == dot ? 1 : NAN;
+    return (float)(1 - dot / sqrt(query_square * row_square));
+}
+
+float nt_cosine_f32(const float *q, const float *row, size_t d) {
+    return cosine(nt_dot_f32(q, row, d), nt_sqnorm_f32(q, d), nt_sqnorm_f32(row, d));
+}
+float nt_cosine_f16(const float *q, const uint16_t *row, size_t d) {
+    return cosine(nt_dot_f16(q, row, d), nt_sqnorm_f32(q, d), nt_sqnorm_f16(row, d));
+}
+float nt_cosine_i8(const int8_t *q, const int8_t *row, size_t d) {
+    return cosine(nt_dot_i8(q, row, d), nt_sqnorm_i8(q, d), nt_sqnorm_i8(row, d));
+}
