@@ -2,3 +2,5 @@
 #pragma once
 #include "nt_cpu.h"
 #include "nt_crc32c.h"
+#include "nt_gemm.h"
+#include "nt_nn.h"
