@@ -1,0 +1,2 @@
+// The loops of the networks that are not matrix products.
+#pragma once
