@@ -58,29 +58,33 @@ size_t nt_survivors(const float *c, size_t ldc, size_t m, size_t n, const float 
     return current->survivors(c, ldc, m, n, bias, scale, limits, out);
 }
 
-#define PART 256  // components widened at a time, and the length of an f32 partial sum
-
+// In double precision, four sums at once: norms are computed once a vector, when it is stored or asked with, and neither
+// overflow nor lose tiny vectors as squares in f32 would.
 double nt_sqnorm_f32(const float *vector, size_t dimension) {
-    double sum = 0;
-    for (size_t i = 0; i < dimension; i += PART) {
-        size_t n = dimension - i < PART ? dimension - i : PART;
-        sum += current->dot_f32(vector + i, vector + i, n);
-    }
-    return sum;
+    double sums[4] = {0};
+    size_t i = 0;
+    for (; i + 4 <= dimension; i += 4)
+        for (int j = 0; j < 4; ++j) sums[j] += (double)vector[i + j] * vector[i + j];
+    for (; i < dimension; ++i) sums[0] += (double)vector[i] * vector[i];
+    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
 double nt_sqnorm_f16(const uint16_t *vector, size_t dimension) {
     double sum = 0;
-    float wide[PART];
-    for (size_t i = 0; i < dimension; i += PART) {
-        size_t n = dimension - i < PART ? dimension - i : PART;
+    float wide[256];
+    for (size_t i = 0; i < dimension; i += 256) {
+        size_t n = dimension - i < 256 ? dimension - i : 256;
         current->widen_f16(vector + i, wide, n);
-        sum += current->dot_f32(wide, wide, n);
+        sum += nt_sqnorm_f32(wide, n);
     }
     return sum;
 }
 
-double nt_sqnorm_i8(const int8_t *vector, size_t dimension) { return current->dot_i8(vector, vector, dimension); }
+double nt_sqnorm_i8(const int8_t *vector, size_t dimension) {
+    int64_t sum = 0;
+    for (size_t i = 0; i < dimension; ++i) sum += vector[i] * vector[i];
+    return (double)sum;
+}
 
 static float cosine(double dot, double query_square, double row_square) {
     // The comparison lets NaN through to the division.

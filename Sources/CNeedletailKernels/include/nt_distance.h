@@ -46,7 +46,7 @@ float nt_cosine_f32(const float *query, const float *row, size_t dimension);
 float nt_cosine_f16(const float *query, const uint16_t *row, size_t dimension);
 float nt_cosine_i8(const int8_t *query, const int8_t *row, size_t dimension);
 
-/// Sum of squares, accumulated in double precision from f32 partial results of 256 components at most.
+/// Sum of squares, in double precision throughout.
 double nt_sqnorm_f32(const float *vector, size_t dimension);
 double nt_sqnorm_f16(const uint16_t *vector, size_t dimension);
 double nt_sqnorm_i8(const int8_t *vector, size_t dimension);

@@ -1,0 +1,47 @@
+import Dispatch
+import NeedletailStorage
+import Synchronization
+
+/// A scan cut into parts that threads take one after another, so that a thread that is held up keeps no other waiting.
+struct ScanParts {
+    /// How many threads take part; each has its own sink, so that nothing is shared but the number of the next part.
+    let workers: Int
+
+    private let count: Int
+    private let partSlots: Int
+    private let partCount: Int
+
+    /// Bytes of vectors in a part: some 100 µs of work, against which starting on a part is nothing.
+    private static let partByteCount = 4 << 20
+
+    init(vectors: VectorBlocks, threads: Int) {
+        count = vectors.count
+        let wanted = max(Self.partByteCount / max(vectors.stride, 1), 64)
+        // Whole words of the bitmaps, and whole blocks where a part holds more than one.
+        let unit = max(64, min(1 << vectors.blockShift, wanted))
+        partSlots = (wanted + unit - 1) / unit * unit
+        partCount = (count + partSlots - 1) / partSlots
+        workers = max(1, min(threads, partCount))
+    }
+
+    /// Calls `body` with the number of the worker and a range of slots, until all slots have been given out.
+    /// Ranges start at a multiple of 64.
+    func forEach(_ body: (_ worker: Int, _ slots: Range<Int>) -> Void) {
+        if workers == 1 {
+            if count > 0 { body(0, 0 ..< count) }
+            return
+        }
+        let next = Atomic<Int>(0)
+        withoutActuallyEscaping(body) { body in
+            // Workers share nothing but `next`: each writes only to what belongs to its number.
+            nonisolated(unsafe) let body = body
+            DispatchQueue.concurrentPerform(iterations: workers) { worker in
+                while true {
+                    let part = next.add(1, ordering: .relaxed).oldValue
+                    if part >= partCount { return }
+                    body(worker, part * partSlots ..< min(count, (part + 1) * partSlots))
+                }
+            }
+        }
+    }
+}
