@@ -5,3 +5,4 @@
 #include "nt_distance.h"
 #include "nt_gemm.h"
 #include "nt_nn.h"
+#include "nt_sha256.h"
