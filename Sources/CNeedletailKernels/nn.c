@@ -79,7 +79,7 @@ static float widened(uint16_t half) {
     return value;
 }
 
-void nt_widen_f16(const void *source, size_t count, float *output) {
+void nt_unpack_f16(const void *source, size_t count, float *output) {
     for (size_t i = 0; i < count; i++) {
         uint16_t half;
         memcpy(&half, (const char *)source + 2 * i, sizeof half);
@@ -87,7 +87,7 @@ void nt_widen_f16(const void *source, size_t count, float *output) {
     }
 }
 
-void nt_widen_bf16(const void *source, size_t count, float *output) {
+void nt_unpack_bf16(const void *source, size_t count, float *output) {
     for (size_t i = 0; i < count; i++) {
         uint16_t half;
         memcpy(&half, (const char *)source + 2 * i, sizeof half);

@@ -63,8 +63,8 @@ typedef struct {
 void nt_patches_row_f32(const nt_patches *patches, size_t y, size_t out_width, float *output);
 
 /// Widens `count` IEEE half-precision or bfloat16 numbers at any address to f32, exactly (NaN stay NaN).
-void nt_widen_f16(const void *source, size_t count, float *output);
-void nt_widen_bf16(const void *source, size_t count, float *output);
+void nt_unpack_f16(const void *source, size_t count, float *output);
+void nt_unpack_bf16(const void *source, size_t count, float *output);
 
 #ifdef __cplusplus
 }

@@ -79,8 +79,8 @@ package final class SafetensorsFile: @unchecked Sendable {
         let widen: (UnsafeMutablePointer<Float>) -> Void
         switch tensor.type {
         case "F32": widen = { UnsafeMutableRawPointer($0).copyMemory(from: start, byteCount: count * 4) }
-        case "F16": widen = { nt_widen_f16(start, count, $0) }
-        case "BF16": widen = { nt_widen_bf16(start, count, $0) }
+        case "F16": widen = { nt_unpack_f16(start, count, $0) }
+        case "BF16": widen = { nt_unpack_bf16(start, count, $0) }
         default:
             throw VisionError(
                 .unsupportedModel, "tensor \(key) of \(path) is of type \(tensor.type): F32, F16 and BF16 can be read; convert the file",
