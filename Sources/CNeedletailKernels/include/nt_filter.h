@@ -35,7 +35,7 @@ typedef struct {
     /// Bit c % 64 of word c / 64 is set for every code c in the set. The memory is a multiple of 64 bytes long and has room
     /// for `limit` + 1 bits, of which bit `limit` is 0.
     const uint64_t *bits;
-    /// Codes from here on are not in the set; at most 2^31 - 1.
+    /// Codes from here on are not in the set.
     uint32_t limit;
 } nt_code_set;
 
