@@ -1,6 +1,6 @@
 // Resizing of 8-bit RGB pictures, equal to Pillow's to the bit, and normalisation to f32.
 //
-// Two passes, rows first, then columns, with an 8-bit picture between them; weights in fixed point with 22 fractional
+// Two passes, along the rows and along the columns, with an 8-bit picture between them; weights in fixed point with 22 fractional
 // bits. The support of the filter grows with the reduction (antialiasing). Only what `region` needs is computed.
 #pragma once
 
@@ -21,7 +21,7 @@ typedef struct nt_resample {
     size_t output_stride;  // in bytes, at least region_width × 3
 } nt_resample;
 
-/// Returns false if there is not enough memory (it takes about source height × region width × 3 bytes). All sizes are
+/// Returns false if there is not enough memory (it takes at most about source height × region width × 3 bytes). All sizes are
 /// at least 1 and below 2^31.
 bool nt_resample_rgb8(const nt_resample *request);
 
