@@ -6,6 +6,7 @@
 //
 // What includes this for tier 2 or 3 ends with `#pragma clang attribute pop`.
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -98,12 +99,15 @@ NT_INLINE float vmaximum(vf v) {
 }
 #endif
 
-/// The vector at `p`, of which only the first `count` floats may exist; count may exceed NT_LANES or be one beyond it.
+/// The vector at `p`, of which only the first `count` floats may exist. count is at least 1.
 NT_INLINE vf vload_first(const float *p, size_t count) { return count >= NT_LANES ? vload(p) : vload_part(p, count); }
 NT_INLINE void vstore_first(float *p, vf v, size_t count) {
     if (count >= NT_LANES) vstore(p, v);
     else vstore_part(p, v, count);
 }
+
+/// The value in the first lane.
+NT_INLINE float vfirst(vf v) { return v[0]; }
 
 /// e^x, relative error below 2e-7; x is first clamped to -87 ... 88, so the smallest answer is 1.6e-38, not 0.
 /// x = n·ln 2 + r with |r| <= ln 2 / 2, then the Taylor polynomial of degree 6 in r, times 2^n.

@@ -1,1 +1,7 @@
-@main struct Tool { static func main() {} }
+import ArgumentParser
+
+@main
+struct NeedletailCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "needletail", abstract: "Vector search in a file: load vectors or pictures, find the most alike.")
+}

@@ -3,5 +3,7 @@
 #include "nt_cpu.h"
 #include "nt_crc32c.h"
 #include "nt_distance.h"
+#include "nt_filter.h"
 #include "nt_gemm.h"
 #include "nt_nn.h"
+#include "nt_sha256.h"

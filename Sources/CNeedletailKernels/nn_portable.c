@@ -1,0 +1,2 @@
+#define NT_TIER 0
+#include "nn_kernel.h"
