@@ -54,30 +54,28 @@ ALWAYS void reduce_ps(const __m256 *sums, int n, float *raw) {
     }
 }
 
-// Two sums a row: a lone row would wait for the latency of each addition with one.
+// Two sums a row, which hide each other's latency; the CPU overlaps the rows by itself. The rows are read one after the
+// other, since neighbouring rows then make one sequential stream (see distance_avx512.c).
 #define ROWS_FLOAT(name, load, add) \
     ALWAYS void name(const void *query, const void *const *rows, int n, size_t dimension, float *raw) { \
-        __m256 even[4], odd[4]; \
-        UNROLL for (int r = 0; r < n; ++r) even[r] = odd[r] = _mm256_setzero_ps(); \
-        size_t i = 0; \
-        for (; i + 16 <= dimension; i += 16) { \
-            __m256 q0 = load_f32(query, i), q1 = load_f32(query, i + 8); \
-            UNROLL for (int r = 0; r < n; ++r) { \
-                even[r] = add(even[r], q0, load(rows[r], i)); \
-                odd[r] = add(odd[r], q1, load(rows[r], i + 8)); \
+        __m256 sums[4]; \
+        UNROLL for (int r = 0; r < n; ++r) { \
+            const void *row = rows[r]; \
+            __m256 even = _mm256_setzero_ps(), odd = _mm256_setzero_ps(); \
+            size_t i = 0; \
+            for (; i + 16 <= dimension; i += 16) { \
+                even = add(even, load_f32(query, i), load(row, i)); \
+                odd = add(odd, load_f32(query, i + 8), load(row, i + 8)); \
             } \
+            if (i + 8 <= dimension) { \
+                even = add(even, load_f32(query, i), load(row, i)); \
+                i += 8; \
+            } \
+            if (i < dimension) \
+                odd = add(odd, load_f32_tail(query, i, dimension - i), load##_tail(row, i, dimension - i)); \
+            sums[r] = _mm256_add_ps(even, odd); \
         } \
-        if (i + 8 <= dimension) { \
-            __m256 q0 = load_f32(query, i); \
-            UNROLL for (int r = 0; r < n; ++r) even[r] = add(even[r], q0, load(rows[r], i)); \
-            i += 8; \
-        } \
-        if (i < dimension) { \
-            __m256 q0 = load_f32_tail(query, i, dimension - i); \
-            UNROLL for (int r = 0; r < n; ++r) odd[r] = add(odd[r], q0, load##_tail(rows[r], i, dimension - i)); \
-        } \
-        UNROLL for (int r = 0; r < n; ++r) even[r] = _mm256_add_ps(even[r], odd[r]); \
-        reduce_ps(even, n, raw); \
+        reduce_ps(sums, n, raw); \
     }
 
 ROWS_FLOAT(rows_l2sq_f32, load_f32, add_l2sq)
@@ -115,18 +113,15 @@ ALWAYS int32_t sum_epi32(__m256i v) {
 
 #define ROWS_I8(name, add, result_type) \
     ALWAYS void name(const void *query, const void *const *rows, int n, size_t dimension, float *raw) { \
-        __m256i sums[4]; \
-        UNROLL for (int r = 0; r < n; ++r) sums[r] = _mm256_setzero_si256(); \
-        size_t i = 0; \
-        for (; i + 16 <= dimension; i += 16) { \
-            __m256i q = load_i8(query, i); \
-            UNROLL for (int r = 0; r < n; ++r) sums[r] = add(sums[r], q, load_i8(rows[r], i)); \
+        UNROLL for (int r = 0; r < n; ++r) { \
+            const void *row = rows[r]; \
+            __m256i sum = _mm256_setzero_si256(); \
+            size_t i = 0; \
+            for (; i + 16 <= dimension; i += 16) sum = add(sum, load_i8(query, i), load_i8(row, i)); \
+            if (i < dimension) \
+                sum = add(sum, load_i8_tail(query, i, dimension - i), load_i8_tail(row, i, dimension - i)); \
+            raw[r] = (float)(result_type)sum_epi32(sum); \
         } \
-        if (i < dimension) { \
-            __m256i q = load_i8_tail(query, i, dimension - i); \
-            UNROLL for (int r = 0; r < n; ++r) sums[r] = add(sums[r], q, load_i8_tail(rows[r], i, dimension - i)); \
-        } \
-        UNROLL for (int r = 0; r < n; ++r) raw[r] = (float)(result_type)sum_epi32(sums[r]); \
     }
 
 ROWS_I8(rows_l2sq_i8, add_l2sq_i16, uint32_t)

@@ -43,31 +43,31 @@ ALWAYS void reduce_ps(const __m512 *sums, int n, float *raw) {
     }
 }
 
-// Two sums a row: a lone row would wait for the latency of each addition with one.
+// Two sums a row, which hide each other's latency; the CPU overlaps the rows by itself. The rows are read one after the
+// other, since neighbouring rows then make one sequential stream: reading four at once, 512 bytes apart, reached half to
+// three quarters of the memory's bandwidth.
 #define ROWS_FLOAT(name, load, add) \
     ALWAYS void name(const void *query, const void *const *rows, int n, size_t dimension, float *raw) { \
-        __m512 even[4], odd[4]; \
-        UNROLL for (int r = 0; r < n; ++r) even[r] = odd[r] = _mm512_setzero_ps(); \
-        size_t i = 0; \
-        for (; i + 32 <= dimension; i += 32) { \
-            __m512 q0 = load_f32(query, i), q1 = load_f32(query, i + 16); \
-            UNROLL for (int r = 0; r < n; ++r) { \
-                even[r] = add(even[r], q0, load(rows[r], i)); \
-                odd[r] = add(odd[r], q1, load(rows[r], i + 16)); \
+        __m512 sums[4]; \
+        UNROLL for (int r = 0; r < n; ++r) { \
+            const void *row = rows[r]; \
+            __m512 even = _mm512_setzero_ps(), odd = _mm512_setzero_ps(); \
+            size_t i = 0; \
+            for (; i + 32 <= dimension; i += 32) { \
+                even = add(even, load_f32(query, i), load(row, i)); \
+                odd = add(odd, load_f32(query, i + 16), load(row, i + 16)); \
             } \
+            if (i + 16 <= dimension) { \
+                even = add(even, load_f32(query, i), load(row, i)); \
+                i += 16; \
+            } \
+            if (i < dimension) { \
+                __mmask16 tail = first16(dimension - i); \
+                odd = add(odd, load_f32_masked(query, i, tail), load##_masked(row, i, tail)); \
+            } \
+            sums[r] = _mm512_add_ps(even, odd); \
         } \
-        if (i + 16 <= dimension) { \
-            __m512 q0 = load_f32(query, i); \
-            UNROLL for (int r = 0; r < n; ++r) even[r] = add(even[r], q0, load(rows[r], i)); \
-            i += 16; \
-        } \
-        if (i < dimension) { \
-            __mmask16 tail = first16(dimension - i); \
-            __m512 q0 = load_f32_masked(query, i, tail); \
-            UNROLL for (int r = 0; r < n; ++r) odd[r] = add(odd[r], q0, load##_masked(rows[r], i, tail)); \
-        } \
-        UNROLL for (int r = 0; r < n; ++r) even[r] = _mm512_add_ps(even[r], odd[r]); \
-        reduce_ps(even, n, raw); \
+        reduce_ps(sums, n, raw); \
     }
 
 ROWS_FLOAT(rows_l2sq_f32, load_f32, add_l2sq)
@@ -90,19 +90,17 @@ ALWAYS __m512i add_dot_i16(__m512i sum, __m512i q, __m512i x) { return _mm512_dp
 
 #define ROWS_I8(name, add, result_type) \
     ALWAYS void name(const void *query, const void *const *rows, int n, size_t dimension, float *raw) { \
-        __m512i sums[4]; \
-        UNROLL for (int r = 0; r < n; ++r) sums[r] = _mm512_setzero_si512(); \
-        size_t i = 0; \
-        for (; i + 32 <= dimension; i += 32) { \
-            __m512i q = load_i8(query, i); \
-            UNROLL for (int r = 0; r < n; ++r) sums[r] = add(sums[r], q, load_i8(rows[r], i)); \
+        UNROLL for (int r = 0; r < n; ++r) { \
+            const void *row = rows[r]; \
+            __m512i sum = _mm512_setzero_si512(); \
+            size_t i = 0; \
+            for (; i + 32 <= dimension; i += 32) sum = add(sum, load_i8(query, i), load_i8(row, i)); \
+            if (i < dimension) { \
+                __mmask32 tail = (__mmask32)((1ull << (dimension - i)) - 1); \
+                sum = add(sum, load_i8_masked(query, i, tail), load_i8_masked(row, i, tail)); \
+            } \
+            raw[r] = (float)(result_type)_mm512_reduce_add_epi32(sum); \
         } \
-        if (i < dimension) { \
-            __mmask32 tail = (__mmask32)((1ull << (dimension - i)) - 1); \
-            __m512i q = load_i8_masked(query, i, tail); \
-            UNROLL for (int r = 0; r < n; ++r) sums[r] = add(sums[r], q, load_i8_masked(rows[r], i, tail)); \
-        } \
-        UNROLL for (int r = 0; r < n; ++r) raw[r] = (float)(result_type)_mm512_reduce_add_epi32(sums[r]); \
     }
 
 ROWS_I8(rows_l2sq_i8, add_l2sq_i16, uint32_t)

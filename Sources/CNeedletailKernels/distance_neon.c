@@ -42,30 +42,26 @@ ALWAYS float32x4_t add_l2sq(float32x4_t sum, float32x4_t q, float32x4_t x) {
 }
 ALWAYS float32x4_t add_dot(float32x4_t sum, float32x4_t q, float32x4_t x) { return vfmaq_f32(sum, q, x); }
 
-// Two sums a row: four rows then keep eight additions in flight, as many as an Apple core's four units of latency 3 to 4
-// can half fill, within the 32 registers.
+// Two sums a row, which hide each other's latency; the CPU overlaps the rows by itself. The rows are read one after the
+// other, since neighbouring rows then make one sequential stream (see distance_avx512.c).
 #define ROWS_FLOAT(name, load, add) \
     ALWAYS void name(const void *query, const void *const *rows, int n, size_t dimension, float *raw) { \
-        float32x4_t even[4], odd[4]; \
-        UNROLL for (int r = 0; r < n; ++r) even[r] = odd[r] = vdupq_n_f32(0); \
-        size_t i = 0; \
-        for (; i + 8 <= dimension; i += 8) { \
-            float32x4_t q0 = load_f32(query, i), q1 = load_f32(query, i + 4); \
-            UNROLL for (int r = 0; r < n; ++r) { \
-                even[r] = add(even[r], q0, load(rows[r], i)); \
-                odd[r] = add(odd[r], q1, load(rows[r], i + 4)); \
+        UNROLL for (int r = 0; r < n; ++r) { \
+            const void *row = rows[r]; \
+            float32x4_t even = vdupq_n_f32(0), odd = vdupq_n_f32(0); \
+            size_t i = 0; \
+            for (; i + 8 <= dimension; i += 8) { \
+                even = add(even, load_f32(query, i), load(row, i)); \
+                odd = add(odd, load_f32(query, i + 4), load(row, i + 4)); \
             } \
+            if (i + 4 <= dimension) { \
+                even = add(even, load_f32(query, i), load(row, i)); \
+                i += 4; \
+            } \
+            if (i < dimension) \
+                odd = add(odd, load_f32_tail(query, i, dimension - i), load##_tail(row, i, dimension - i)); \
+            raw[r] = vaddvq_f32(vaddq_f32(even, odd)); \
         } \
-        if (i + 4 <= dimension) { \
-            float32x4_t q0 = load_f32(query, i); \
-            UNROLL for (int r = 0; r < n; ++r) even[r] = add(even[r], q0, load(rows[r], i)); \
-            i += 4; \
-        } \
-        if (i < dimension) { \
-            float32x4_t q0 = load_f32_tail(query, i, dimension - i); \
-            UNROLL for (int r = 0; r < n; ++r) odd[r] = add(odd[r], q0, load##_tail(rows[r], i, dimension - i)); \
-        } \
-        UNROLL for (int r = 0; r < n; ++r) raw[r] = vaddvq_f32(vaddq_f32(even[r], odd[r])); \
     }
 
 ROWS_FLOAT(rows_l2sq_f32, load_f32, add_l2sq)
@@ -92,18 +88,15 @@ ALWAYS int32x4_t add_dot_i8(int32x4_t sum, int8x8_t q, int8x8_t x) { return vpad
 
 #define ROWS_I8(name, add, result_type) \
     ALWAYS void name(const void *query, const void *const *rows, int n, size_t dimension, float *raw) { \
-        int32x4_t sums[4]; \
-        UNROLL for (int r = 0; r < n; ++r) sums[r] = vdupq_n_s32(0); \
-        size_t i = 0; \
-        for (; i + 8 <= dimension; i += 8) { \
-            int8x8_t q = load_i8(query, i); \
-            UNROLL for (int r = 0; r < n; ++r) sums[r] = add(sums[r], q, load_i8(rows[r], i)); \
+        UNROLL for (int r = 0; r < n; ++r) { \
+            const void *row = rows[r]; \
+            int32x4_t sum = vdupq_n_s32(0); \
+            size_t i = 0; \
+            for (; i + 8 <= dimension; i += 8) sum = add(sum, load_i8(query, i), load_i8(row, i)); \
+            if (i < dimension) \
+                sum = add(sum, load_i8_tail(query, i, dimension - i), load_i8_tail(row, i, dimension - i)); \
+            raw[r] = (float)(result_type)vaddvq_s32(sum); \
         } \
-        if (i < dimension) { \
-            int8x8_t q = load_i8_tail(query, i, dimension - i); \
-            UNROLL for (int r = 0; r < n; ++r) sums[r] = add(sums[r], q, load_i8_tail(rows[r], i, dimension - i)); \
-        } \
-        UNROLL for (int r = 0; r < n; ++r) raw[r] = (float)(result_type)vaddvq_s32(sums[r]); \
     }
 
 ROWS_I8(rows_l2sq_i8, add_l2sq_i8, uint32_t)
