@@ -43,11 +43,14 @@ package struct ColumnSegment: @unchecked Sendable {
 
 /// Where the dictionary codes of a list column stand. An element holds the first code's position and the number of codes.
 package struct ListValues: @unchecked Sendable {
-    /// By chunk of 16,384 codes.
-    let chunks: [UnsafePointer<UInt32>]
-    let counts: [Int]
-    let tail: UnsafePointer<UInt32>?
-    let tailCount: Int
+    /// By chunk of ``chunkCapacity`` codes.
+    package let chunks: [UnsafePointer<UInt32>]
+    package let counts: [Int]
+    package let tail: UnsafePointer<UInt32>?
+    package let tailCount: Int
+
+    /// Codes in a full chunk, a power of two.
+    package static let chunkCapacity = listChunkCapacity
 
     static let none = ListValues(chunks: [], counts: [], tail: nil, tailCount: 0)
     /// Marks an element of the tail, whose codes are in memory; never stored.
