@@ -11,12 +11,3 @@ package struct CheckFinding: Sendable, Hashable, CustomStringConvertible {
 
     package var description: String { table.isEmpty ? message : "\(table): \(message)" }
 }
-
-extension Environment {
-    /// Reads everything and compares what must agree; nothing found means a sound file.
-    /// `progress` is told the share done, 0 ... 1.
-    package func check(progress: ((Double) -> Void)? = nil) throws(StorageError) -> [CheckFinding] {
-        try checkOpen()
-        return []
-    }
-}

@@ -47,16 +47,18 @@ package final class Environment: Sendable {
         core.writer.addHandle(core)
     }
 
-    deinit { close() }
+    deinit { close(isExplicit: false) }
 
     /// Waits for this handle's queued writes, then lets go of the file. Snapshots stay valid: the last one closes it.
-    package func close() {
+    package func close() { close(isExplicit: true) }
+
+    private func close(isExplicit: Bool) {
         let wasOpen = state.lock.withLock {
             defer { state.isOpen = false }
             return state.isOpen
         }
         guard wasOpen else { return }
-        core.writer.removeHandle()
+        core.writer.removeHandle(isExplicit: isExplicit)
         FileRegistry.shared.release(core)
     }
 

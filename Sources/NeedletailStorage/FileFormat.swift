@@ -68,17 +68,4 @@ struct FileProbe {
             throw .system(MDB_VERSION_MISMATCH, doing: "opening", path: path)
         }
     }
-
-    /// Refuses a file that ends before its last page: reading there would kill the process.
-    static func checkLength(path: String, calls: LMDBCalls, environment: OpaquePointer) throws(StorageError) {
-        var status = stat()
-        let code = calls.status(descriptor: calls.fileDescriptor(environment), &status)
-        guard code == 0 else { throw .system(code, doing: "opening", path: path) }
-        let needed = (Int(calls.information(environment).me_last_pgno) + 1) * calls.pageByteCount(environment)
-        guard Int(status.st_size) >= needed else {
-            throw StorageError(
-                .corrupt, "\(path) is cut off: \(status.st_size) bytes of \(needed); restore it from a backup", path: path,
-                expected: needed, actual: Int(status.st_size))
-        }
-    }
 }

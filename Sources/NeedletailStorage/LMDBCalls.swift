@@ -193,6 +193,14 @@ final class LMDBCalls: Sendable {
         return 0
     }
 
+    /// Exactly so many bytes of an open file, nil where it has not so many.
+    func read(_ descriptor: Int32, offset: Int, count: Int) -> [UInt8]? {
+        if fault(.readFile) != nil { return nil }
+        var bytes = [UInt8](repeating: 0, count: count)
+        let read = bytes.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, count, off_t(offset)) }
+        return read == count ? bytes : nil
+    }
+
     /// Makes a new file's name durable.
     func syncFolder(of path: String) -> Int32 {
         if let code = fault(.sync) { return code }

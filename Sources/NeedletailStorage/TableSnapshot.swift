@@ -125,7 +125,8 @@ package final class TableSnapshot: @unchecked Sendable {
         return try resolve(position)
     }
 
-    private func resolve(_ position: Int) throws(StorageError) -> ColumnSnapshot {
+    /// ``column(_:)``, or the column of keys.
+    func resolve(_ position: Int) throws(StorageError) -> ColumnSnapshot {
         columnLock.lock()
         defer { columnLock.unlock() }
         if let column = columns[position] { return column }

@@ -42,22 +42,28 @@ final class WriterQueue: @unchecked Sendable {
         }
     }
 
-    /// Waits until the queue is empty; the last handle also ends the thread.
-    func removeHandle() {
+    /// Waits until the queue is empty; the last handle also ends the thread. A handle may also lose its last reference on
+    /// the writer thread itself, when a finished request lets go of what its body held: then there is nothing to wait for.
+    func removeHandle(isExplicit: Bool) {
         lock.lock()
-        precondition(thread.map { pthread_equal($0, pthread_self()) == 0 } ?? true, "a database cannot be closed from within its own write")
-        while !queue.isEmpty || isBusy { lock.wait() }
+        let isWriter = isOnWriterThread
+        precondition(!(isExplicit && isWriter), "a database cannot be closed from within its own write")
+        if !isWriter {
+            while !queue.isEmpty || isBusy { lock.wait() }
+        }
         handles -= 1
         lock.signal()
-        if handles == 0 {
-            while isRunning { lock.wait() }
+        if !isWriter {
+            while isRunning, handles == 0 { lock.wait() }
         }
         lock.unlock()
     }
 
+    private var isOnWriterThread: Bool { thread.map { pthread_equal($0, pthread_self()) != 0 } ?? false }
+
     func enqueue(_ request: WriteRequest) {
         lock.lock()
-        precondition(thread.map { pthread_equal($0, pthread_self()) == 0 } ?? true, "a write cannot wait for another from within its own body")
+        precondition(!isOnWriterThread, "a write cannot wait for another from within its own body")
         queue.append(request)
         lock.signal()
         lock.unlock()
