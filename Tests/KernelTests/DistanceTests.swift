@@ -18,7 +18,7 @@ struct DistanceTests {
     }
 
     static func distance(_ test: Case) throws -> nt_distance {
-        try nt_distance_of(#require(nt_kernels_for(test.tier)), test.metric, test.element).pointee
+        try withUnsafePointer(to: kernels(of: test.tier)) { nt_distance_of($0, test.metric, test.element).pointee }
     }
 
     @Test("every function agrees with double precision, at any alignment, and reads nothing past the end", arguments: cases)
@@ -78,9 +78,9 @@ struct DistanceTests {
                 dot += Int(x) * Int(y)
             }
             for tier in availableTiers {
-                let kernels = try #require(nt_kernels_for(tier)).pointee
-                #expect(kernels.l2sq_i8(a.bytes, b.bytes, dimension) == Float(square))
-                #expect(kernels.dot_i8(a.bytes, b.bytes, dimension) == Float(dot))
+                let table = try kernels(of: tier)
+                #expect(table.l2sq_i8(a.bytes, b.bytes, dimension) == Float(square))
+                #expect(table.dot_i8(a.bytes, b.bytes, dimension) == Float(dot))
             }
         }
     }
@@ -90,10 +90,10 @@ struct DistanceTests {
         let dimension = 65_536
         let low = [Int8](repeating: -128, count: dimension), high = [Int8](repeating: 127, count: dimension)
         for tier in availableTiers {
-            let kernels = try #require(nt_kernels_for(tier)).pointee
-            #expect(kernels.l2sq_i8(low, high, dimension) == Float(255 * 255 * dimension))
-            #expect(kernels.dot_i8(low, low, dimension) == Float(128 * 128 * dimension))
-            #expect(kernels.dot_i8(low, high, dimension) == Float(-128 * 127 * dimension))
+            let table = try kernels(of: tier)
+            #expect(table.l2sq_i8(low, high, dimension) == Float(255 * 255 * dimension))
+            #expect(table.dot_i8(low, low, dimension) == Float(128 * 128 * dimension))
+            #expect(table.dot_i8(low, high, dimension) == Float(-128 * 127 * dimension))
         }
     }
 

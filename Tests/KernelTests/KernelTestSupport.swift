@@ -1,4 +1,5 @@
 import CNeedletailKernels
+import Testing
 
 #if canImport(Glibc)
 import Glibc
@@ -10,6 +11,12 @@ import Darwin
 
 /// The kernel tables that this build and CPU have, the portable one first.
 let availableTiers: [nt_cpu_tier] = [NT_CPU_PORTABLE, NT_CPU_NEON, NT_CPU_AVX2, NT_CPU_AVX512].filter { nt_kernels_for($0) != nil }
+
+/// The kernels of an available tier.
+func kernels(of tier: nt_cpu_tier) throws -> nt_kernels {
+    let table: UnsafePointer<nt_kernels>? = nt_kernels_for(tier)
+    return try #require(table).pointee
+}
 
 let allMetrics: [nt_metric] = [NT_METRIC_L2, NT_METRIC_COSINE, NT_METRIC_DOT]
 let allElements: [nt_element] = [NT_ELEMENT_F32, NT_ELEMENT_F16, NT_ELEMENT_I8]

@@ -55,7 +55,7 @@ struct ScanTests {
 
     @Test("survivors are the products not above their limits, NaN among them", arguments: availableTiers)
     func survivors(tier: nt_cpu_tier) throws {
-        let kernels = try #require(nt_kernels_for(tier)).pointee
+        let table = try kernels(of: tier)
         var random = RandomSource(seed: .random(in: 0 ... .max))
         print("ScanTests seed \(random.seed)")
         for columns in [1, 7, 8, 15, 16, 17, 63, 64, 65, 100, 130] {
@@ -69,7 +69,7 @@ struct ScanTests {
             limits[columns - 1] = .infinity
             if columns > 2 { limits[1] = .nan }
             var out = [UInt32](repeating: 0, count: rows * columns)
-            let found = kernels.survivors(products, ldc, rows, columns, bias, scale, limits, &out)
+            let found = table.survivors(products, ldc, rows, columns, bias, scale, limits, &out)
             var expected: [UInt32] = []
             for row in 0 ..< rows {
                 for column in 0 ..< columns where !(bias[row] + scale[row] * products[row * ldc + column] > limits[column]) {
