@@ -65,13 +65,13 @@ package struct TypeInference {
         }
     }
 
-    /// The first column of number lists that have one length. Where there is none, the first that would be one if a
-    /// few rows (at most one in ten) did not differ: those are errors, to be told of by their lines.
+    /// The first column of number lists that have one length. Where there is none, the first of whose
+    /// lists more than half have one length: the others are errors, to be told of by their lines.
     package var firstVectorColumn: String? {
         if let column = columns.first(where: { if case .vector = meaning(of: $0) { true } else { false } }) { return column }
         return columns.first { column in
             guard let lengths = observations[column]?.lengths, let most = lengths.values.max() else { return false }
-            return lengths.values.reduce(0, +) - most <= most / 10
+            return most * 2 > lengths.values.reduce(0, +)
         }
     }
 
