@@ -47,8 +47,8 @@ package struct LoadPlan: Sendable {
         precondition(!files.isEmpty)
         self.files = files
         metadata = options.metadata
-        let vectorFiles = files.filter { VectorFile.pathExtensions.contains(pathExtension(of: $0)) }
-        for file in files where !vectorFiles.contains(file) && !TableReader.pathExtensions.contains(pathExtension(of: file)) {
+        let vectorFiles = files.filter { VectorFile.pathExtensions.contains(Path.pathExtension(of: $0)) }
+        for file in files where !vectorFiles.contains(file) && !TableReader.pathExtensions.contains(Path.pathExtension(of: file)) {
             throw InputError(file, status: .usage, "the ending tells no format; .fvecs, .bvecs, .npy, .jsonl and .csv are read")
         }
         let isTable = vectorFiles.isEmpty

@@ -30,7 +30,7 @@ package struct RowBatch: Sendable {
     package var vectors: Vectors
     package var ids: IDs
     /// The values by field of the plan, in its order.
-    package var columns: [FieldColumn]
+    package var columns: [RecordBatch.Column]
     /// JSON objects with what no field holds.
     package var payloads: [Data?]?
     package var origin: Origin

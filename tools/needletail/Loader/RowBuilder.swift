@@ -43,7 +43,7 @@ struct RowBuilder {
 
     var payloadsIfAny: [Data?]? { hasPayload ? payloads : nil }
 
-    func columns(_ plan: LoadPlan) -> [FieldColumn] {
+    func columns(_ plan: LoadPlan) -> [RecordBatch.Column] {
         zip(plan.fields, values).map { planned, values in
             switch planned.field.type {
             case .bool: .bool(values.map(\.boolValue))

@@ -57,6 +57,39 @@ package struct RowSource {
         }
     }
 
+    /// Passes over the first `rows` rows without looking at what they hold. Returns how many there were.
+    package mutating func skip(rows: Int) throws(InputError) -> Int {
+        var rest = rows
+        while rest > 0, let path = files.first {
+            files.removeFirst()
+            if plan.vectorColumn == nil {
+                let file = try VectorFile(path: path)
+                let taken = min(rest, file.count)
+                for _ in 0 ..< taken where metadata != nil {
+                    do throws(InputError) { _ = try nextMetadataRow() } catch { try skip(error) }
+                }
+                vectors = (file, taken)
+                rest -= taken
+            } else {
+                var reader = try TableReader(path: path)
+                while rest > 0 {
+                    do throws(InputError) {
+                        guard try reader.next() != nil else { break }
+                    } catch {
+                        try skip(error)
+                    }
+                    rest -= 1
+                }
+                table = reader
+                roles = []
+                assignRoles(reader.columns)
+            }
+            if rest > 0 { bytesBefore += vectors?.file.file.bytes.count ?? table?.progress.total ?? 0 }
+        }
+        rowNumber = rows - rest
+        return rowNumber
+    }
+
     // MARK: Vector files
 
     private mutating func nextVectors(_ current: (file: VectorFile, row: Int), limit: Int) throws(InputError) -> RowBatch? {
@@ -116,13 +149,13 @@ package struct RowSource {
             do throws(InputError) {
                 guard let row = try reader.next() else { break }
                 if roles.count < reader.columns.count { assignRoles(reader.columns) }
-                // A bad row takes up a number all the same: numbers are those of the rows in the file.
-                defer { rowNumber += 1 }
                 let parsed = try parse(row, path: reader.path, isUntyped: reader.isUntyped)
                 builder.append(parsed, number: rowNumber, line: row.line)
             } catch {
                 try skip(error)
             }
+            // A bad row takes up a number all the same: numbers are those of the rows in the file.
+            rowNumber += 1
         }
         bytesRead = bytesBefore + reader.progress.done
         guard builder.count > 0 else { return nil }

@@ -29,7 +29,7 @@ package struct PictureWalk: Sendable {
     ///
     /// - Throws: ``InputError`` where `folder` is missing, unreadable, or no folder.
     package init(folder: String) throws(InputError) {
-        guard let root = Self.absolutePath(folder) else { throw InputError.system(folder, "cannot be opened", errno) }
+        guard let root = Path.absolute(folder) else { throw InputError.system(folder, "cannot be opened", errno) }
         var status = stat()
         guard stat(root, &status) == 0 else { throw InputError.system(folder, "cannot be opened", errno) }
         guard status.st_mode & S_IFMT == S_IFDIR else {
@@ -66,7 +66,7 @@ package struct PictureWalk: Sendable {
     private mutating func look(at name: String, in folder: String, relative: String) {
         let path = folder == "/" ? "/" + name : folder + "/" + name
         let relative = relative.isEmpty ? name : relative + "/" + name
-        let isPicture = Self.pathExtensions.contains(pathExtension(of: name))
+        let isPicture = Self.pathExtensions.contains(Path.pathExtension(of: name))
         var status = stat()
         guard stat(path, &status) == 0 else {
             // A link to nothing matters only where a picture was meant.
@@ -89,25 +89,5 @@ package struct PictureWalk: Sendable {
         let time = status.st_mtim
         #endif
         return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000
-    }
-
-    /// The path from the root, with `.`, `..` and doubled slashes resolved by name. Links stay: they are how a person
-    /// refers to the place.
-    package static func absolutePath(_ path: String) -> String? {
-        var parts: [Substring] = []
-        var full = path
-        if !path.hasPrefix("/") {
-            guard let current = getcwd(nil, 0) else { return nil }
-            defer { free(current) }
-            full = String(cString: current) + "/" + path
-        }
-        for part in full.split(separator: "/") {
-            switch part {
-            case ".": continue
-            case "..": _ = parts.popLast()
-            default: parts.append(part)
-            }
-        }
-        return "/" + parts.joined(separator: "/")
     }
 }
