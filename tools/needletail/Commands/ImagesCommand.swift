@@ -49,7 +49,7 @@ struct ImagesCommand: AsyncParsableCommand {
             progress?.update(done)
         }
         progress?.finish()
-        for failure in summary.failures { Terminal.warn("\(failure.path): \(failure.reason)") }
+        for failure in summary.failures { Terminal.warn(failure.description) }
         print(json ? summary.json : summary.text)
         if summary.isCancelled {
             Terminal.warn("stopped; the same command goes on where this one ended")

@@ -115,17 +115,18 @@ package struct ResultSheet: Sendable {
         return result
     }
 
+    // Thumbnails have been laid on white, so their frames are white in the dark as well.
     private static let style = """
-        :root { --page: #f6f6f4; --card: #fff; --ink: #1c1d1f; --soft: #6a6d73; --line: #e3e3df; --frame: #fbfbfa; --accent: #0b6e6e; }
+        :root { --page: #f6f6f4; --card: #fff; --ink: #1c1d1f; --soft: #6a6d73; --line: #e3e3df; --accent: #0b6e6e; }
         @media (prefers-color-scheme: dark) {
-          :root { --page: #16171a; --card: #202226; --ink: #ececea; --soft: #9a9ea6; --line: #33363c; --frame: #f4f4f2; --accent: #67c7c4; }
+          :root { --page: #16171a; --card: #202226; --ink: #ececea; --soft: #9a9ea6; --line: #33363c; --accent: #67c7c4; }
         }
         * { box-sizing: border-box; }
         body { margin: 0 auto; padding: 32px 24px 64px; max-width: 1240px; background: var(--page); color: var(--ink);
                font: 15px/1.45 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "DejaVu Sans", sans-serif; }
         header { display: flex; gap: 28px; align-items: center; margin-bottom: 32px; }
         header > div { min-width: 0; }
-        img.question { width: 176px; height: 176px; object-fit: contain; padding: 10px; background: var(--frame);
+        img.question { width: 176px; height: 176px; object-fit: contain; padding: 10px; background: #fff;
                        border: 1px solid var(--line); border-radius: 14px; flex: none; }
         .eyebrow { margin: 0 0 4px; color: var(--accent); font-weight: 600; font-size: 13px; letter-spacing: .02em; }
         h1 { margin: 0 0 12px; font-size: 27px; line-height: 1.2; font-weight: 650; overflow-wrap: anywhere; }
@@ -135,7 +136,7 @@ package struct ResultSheet: Sendable {
         dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
         main { display: grid; grid-template-columns: repeat(auto-fill, minmax(196px, 1fr)); gap: 20px; }
         article { background: var(--card); border: 1px solid var(--line); border-radius: 14px; padding: 12px 12px 14px; min-width: 0; }
-        .frame { position: relative; aspect-ratio: 1; display: grid; place-items: center; background: var(--frame); border-radius: 8px; overflow: hidden; }
+        .frame { position: relative; aspect-ratio: 1; display: grid; place-items: center; background: #fff; border-radius: 8px; overflow: hidden; }
         img.hit { width: 100%; height: 100%; object-fit: contain; padding: 8px; }
         .rank, .distance { position: absolute; bottom: 8px; padding: 1px 8px; border-radius: 99px; font-size: 12.5px; font-variant-numeric: tabular-nums;
                            background: rgb(20 21 24 / .78); color: #fff; }

@@ -72,9 +72,8 @@ package struct SearchReport {
         switch value {
         case .null: ""
         case .strings(let texts): texts.joined(separator: ", ")
-        // Timestamps to the second: what is finer serves no reader of a table.
-        case .timestamp(let instant):
-            Timestamp(microsecondsSince1970: instant.microsecondsSince1970 - (instant.microsecondsSince1970 % 1_000_000 + 1_000_000) % 1_000_000).iso8601
+        // To the second, in UTC, as 2024-01-31 12:00:00: what is finer serves no reader of a table.
+        case .timestamp(let instant): String(instant.iso8601.prefix { $0 != "." && $0 != "Z" }).replacing("T", with: " ")
         default: value.description
         }
     }

@@ -3,6 +3,9 @@ struct PictureSummary: Sendable {
     struct Failure: Sendable, Hashable {
         var path: String
         var reason: String
+
+        /// Path and reason; most reasons name the path themselves.
+        var description: String { reason.hasPrefix(path) ? reason : "\(path): \(reason)" }
     }
 
     var collection: String
