@@ -28,20 +28,21 @@ package protocol FilterSource: AnyObject {
 }
 
 /// Where the codes of list elements are. An element is `start << 24 | count`: its codes are values `start ..< start + count`,
-/// which lie together in one chunk; the highest bit is set where they are in the tail instead.
+/// which lie together in one chunk. Bit 63 marks an element whose codes are in the tail instead.
 package struct FilterLists: BitwiseCopyable {
-    /// Chunk c holds values `c << shift` and on, `counts[c]` of them.
+    /// Chunk c holds `counts[c]` values, numbered from `c << shift`.
     var chunks: UnsafePointer<UnsafePointer<UInt32>>
     var counts: UnsafePointer<Int>
     var chunkCount: Int
     var shift: Int
+    /// The values of rows that are not yet in chunks, numbered from 0.
     var tail: UnsafePointer<UInt32>?
     var tailCount: Int
 
-    /// Describes chunks of up to `1 << shift` values each; all pointers must live as long as the source.
+    /// Describes chunks of at most `1 << shift` values each. All that is pointed to must live as long as the source.
     package init(
         chunks: UnsafePointer<UnsafePointer<UInt32>>, counts: UnsafePointer<Int>, chunkCount: Int, shift: Int,
-        tail: UnsafePointer<UInt32>? = nil, tailCount: Int = 0
+        tail: UnsafePointer<UInt32>?, tailCount: Int
     ) {
         self.chunks = chunks
         self.counts = counts
@@ -51,22 +52,22 @@ package struct FilterLists: BitwiseCopyable {
         self.tailCount = tailCount
     }
 
-    /// Whether a list has the code. An element that points outside, as only damage makes one, has none.
+    /// Whether a list has the code. An element that points nowhere, as only damage makes it, has none.
     @inline(__always)
     func contains(_ code: UInt32, in element: UInt64) -> Bool {
-        let start = Int((element & ~(1 << 63)) >> 24)
         let count = Int(element & 0xFF_FFFF)
+        var start = Int((element << 1) >> 25)
         let codes: UnsafePointer<UInt32>
-        if element >> 63 == 1 {
+        if element >> 63 != 0 {
             guard let tail, start + count <= tailCount else { return false }
-            codes = tail + start
+            codes = tail
         } else {
             let chunk = start >> shift
-            let offset = start & (1 << shift - 1)
-            guard chunk < chunkCount, offset + count <= counts[chunk] else { return false }
-            codes = chunks[chunk] + offset
+            start &= 1 << shift - 1
+            guard chunk < chunkCount, start + count <= counts[chunk] else { return false }
+            codes = chunks[chunk]
         }
-        for i in 0 ..< count where codes[i] == code { return true }
+        for i in start ..< start + count where codes[i] == code { return true }
         return false
     }
 }
