@@ -3,14 +3,14 @@ import NeedletailTestSupport
 import Testing
 
 @Suite struct FilterEvaluationTests {
-    @Test("a scan, a test of one slot and the definition agree on every row", arguments: 1 ... 40)
+    @Test("a scan, a test of one slot and the definition agree on every row", arguments: 1 ... 24)
     func randomFilters(seed: UInt64) throws {
         var random = SeededGenerator(seed: seed)
         let sample = FilterSample()
         let rowCount = [0, 1, 63, 64, 65, 500, 1000, 9000][Int(seed) % 8]
         let table = FilterMemoryTable(sample, rowCount: rowCount, using: &random)
         let positions = Dictionary(uniqueKeysWithValues: sample.fields.enumerated().map { ($1.name, $0) })
-        for _ in 0 ..< (rowCount > 1000 ? 40 : 150) {
+        for _ in 0 ..< (rowCount > 1000 ? 20 : 100) {
             let filter = sample.filter(depth: Int.random(in: 0 ... 4, using: &random), using: &random)
             let program = try FilterProgram(BoundFilter(filter, fields: sample.fields), on: table)
             let expected = (0 ..< rowCount).map { slot in
@@ -28,10 +28,10 @@ import Testing
     ) throws {
         let slots = program.slots()
         for (slot, matches) in expected.enumerated() where !table.isDeleted(slot) {
-            try #require(slots.contains(UInt32(slot)) == matches, "\(message), slot \(slot)")
+            try #require(slots.contains(slot) == matches, "\(message), slot \(slot)")
             try #require(program.matches(UInt32(slot)) == matches, "\(message), slot \(slot) alone")
         }
-        for slot in expected.indices where table.isDeleted(slot) { try #require(!slots.contains(UInt32(slot))) }
+        for slot in expected.indices where table.isDeleted(slot) { try #require(!slots.contains(slot)) }
         try #require(slots.count == slots.words.reduce(0) { $0 + $1.nonzeroBitCount })
         if expected.count % 64 != 0 { #expect((slots.words.last ?? 0) >> UInt64(expected.count % 64) == 0) }
         // A stretch from the middle is the same as that part of the whole.

@@ -1,4 +1,5 @@
 import Needletail
+import NeedletailStorage
 import NeedletailTestSupport
 
 /// A table in memory in the form that filters read, with random segments and random values where rows are null.
@@ -105,18 +106,15 @@ final class FilterMemoryTable: FilterSource {
         segments.append(built)
         dictionaries.append(dictionary)
         guard fields[column].type == .strings else { return lists.append(nil) }
-        let pointers = room(UnsafePointer<UInt32>.self, chunks.count)
-        let counts = room(Int.self, chunks.count)
-        for (i, chunk) in chunks.enumerated() {
-            let codes = room(UInt32.self, chunk.count)
-            for (j, code) in chunk.enumerated() { codes[j] = code }
-            (pointers + i).initialize(to: UnsafePointer(codes))
-            counts[i] = chunk.count
-        }
-        let tailCodes = room(UInt32.self, tail.count)
-        for (j, code) in tail.enumerated() { tailCodes[j] = code }
+        let pointers = chunks.map { copy($0) }
         lists.append(
-            FilterLists(chunks: pointers, counts: counts, chunkCount: chunks.count, shift: shift, tail: tailCodes, tailCount: tail.count))
+            FilterLists(chunks: pointers, counts: chunks.map(\.count), shift: shift, tail: copy(tail), tailCount: tail.count))
+    }
+
+    private func copy(_ codes: [UInt32]) -> UnsafePointer<UInt32> {
+        let memory = room(UInt32.self, codes.count)
+        for (i, code) in codes.enumerated() { memory[i] = code }
+        return UnsafePointer(memory)
     }
 
     private static func code(_ string: String, _ dictionary: inout [String]) -> UInt32 {
@@ -167,9 +165,30 @@ final class FilterMemoryTable: FilterSource {
         dictionaries[column].indices.filter { Array(dictionaries[column][$0].utf8).starts(with: Array(prefix.utf8)) }.map(UInt32.init)
     }
 
-    func filterSlot(ofID id: RecordID) -> UInt32? {
-        ids.firstIndex(of: id).flatMap { isDeleted($0) ? nil : UInt32($0) }
+    func filterKeySegments() -> [FilterSegment] {
+        let values = room(Int64.self, slotCount), validity = room(UInt64.self, (slotCount + 63) / 64)
+        for i in 0 ..< (slotCount + 63) / 64 { validity[i] = 0 }
+        for (slot, id) in ids.enumerated() {
+            values[slot] = id.intValue ?? 0
+            if id.intValue != nil { validity[slot / 64] |= 1 << UInt64(slot % 64) }
+        }
+        return [
+            FilterSegment(
+                firstSlot: 0, count: slotCount, values: UnsafeRawPointer(values), validity: validity,
+                nullCount: ids.count { $0.intValue == nil }, minimum: 0, maximum: 0, hasBounds: false)
+        ]
     }
 
-    func filterIDs(ofSlots slots: [UInt32]) -> [RecordID] { slots.map { ids[Int($0)] } }
+    func slot(for key: RecordKey) -> UInt32? {
+        ids.firstIndex { Self.key($0) == key }.flatMap { isDeleted($0) ? nil : UInt32($0) }
+    }
+
+    func keys(ofSlots slots: [UInt32]) -> [RecordKey] { slots.map { Self.key(ids[Int($0)]) } }
+
+    private static func key(_ id: RecordID) -> RecordKey {
+        switch id {
+        case .int(let value): .int(value)
+        case .string(let value): .string(value)
+        }
+    }
 }

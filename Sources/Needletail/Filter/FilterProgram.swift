@@ -112,7 +112,7 @@ struct FilterColumn: BitwiseCopyable {
     var lookupCount: Int
     var shift: Int
     /// Of a column of lists: where their codes are.
-    var lists: FilterLists?
+    var lists: FilterListValues?
 
     /// The position of the segment that holds the slot, or else of the first behind it; `segmentCount` if there is none.
     @inline(__always)
@@ -169,5 +169,10 @@ package final class SlotBitmap: @unchecked Sendable {
     deinit { words.deallocate() }
 
     /// Whether the slot takes part.
-    package func contains(_ slot: UInt32) -> Bool { words[Int(slot >> 6)] >> UInt64(slot & 63) & 1 != 0 }
+    package func contains(_ slot: Int) -> Bool { words[slot >> 6] >> UInt64(slot & 63) & 1 != 0 }
+
+    /// Gives the words to `body`, and keeps them alive until it returns.
+    package func withUnsafeWords<R>(_ body: (UnsafeBufferPointer<UInt64>) -> R) -> R {
+        withExtendedLifetime(self) { body(words) }
+    }
 }
