@@ -28,10 +28,10 @@ import Testing
     ) throws {
         let slots = program.slots()
         for (slot, matches) in expected.enumerated() where !table.isDeleted(slot) {
-            try #require(slots.contains(slot) == matches, "\(message), slot \(slot)")
+            try #require(slots.contains(UInt32(slot)) == matches, "\(message), slot \(slot)")
             try #require(program.matches(UInt32(slot)) == matches, "\(message), slot \(slot) alone")
         }
-        for slot in expected.indices where table.isDeleted(slot) { try #require(!slots.contains(slot)) }
+        for slot in expected.indices where table.isDeleted(slot) { try #require(!slots.contains(UInt32(slot))) }
         try #require(slots.count == slots.words.reduce(0) { $0 + $1.nonzeroBitCount })
         if expected.count % 64 != 0 { #expect((slots.words.last ?? 0) >> UInt64(expected.count % 64) == 0) }
         // A stretch from the middle is the same as that part of the whole.

@@ -92,7 +92,7 @@ import Testing
                     case .string(let id): return .string(id)
                     }
                 }
-                try #require(slots.contains(slot) == (outcome == true && !isDeleted), "seed \(seed): \(filter), slot \(slot)")
+                try #require(slots.contains(UInt32(slot)) == (outcome == true && !isDeleted), "seed \(seed): \(filter), slot \(slot)")
                 if !isDeleted { try #require(program.matches(UInt32(slot)) == (outcome == true), "seed \(seed): \(filter), slot \(slot) alone") }
             }
         }

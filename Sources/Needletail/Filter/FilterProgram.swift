@@ -169,7 +169,21 @@ package final class SlotBitmap: @unchecked Sendable {
     deinit { words.deallocate() }
 
     /// Whether the slot takes part.
-    package func contains(_ slot: Int) -> Bool { words[slot >> 6] >> UInt64(slot & 63) & 1 != 0 }
+    package func contains(_ slot: UInt32) -> Bool { words[Int(slot >> 6)] >> UInt64(slot & 63) & 1 != 0 }
+
+    /// The slots that take part, ascending.
+    package var slots: [UInt32] {
+        var slots: [UInt32] = []
+        slots.reserveCapacity(count)
+        for position in words.indices {
+            var word = words[position]
+            while word != 0 {
+                slots.append(UInt32(position << 6 + word.trailingZeroBitCount))
+                word &= word - 1
+            }
+        }
+        return slots
+    }
 
     /// Gives the words to `body`, and keeps them alive until it returns.
     package func withUnsafeWords<R>(_ body: (UnsafeBufferPointer<UInt64>) -> R) -> R {
