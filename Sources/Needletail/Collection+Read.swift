@@ -59,7 +59,7 @@ extension Collection {
     /// The live records that `filter` lets through.
     func matching(_ filter: Filter, in table: TableSnapshot) throws(NeedletailError) -> SlotBitmap {
         let bound = try BoundFilter(filter, fields: schema.fields.map { ($0.name, $0.type) })
-        return try FilterProgram(bound, on: TableFilterSource(table)).slots()
+        return try storage { () throws(StorageError) in try FilterProgram(bound, on: table) }.slots()
     }
 
     func record(at slot: UInt32, id: RecordID, of table: TableSnapshot, _ positions: [Int]) throws(StorageError) -> Record {

@@ -125,6 +125,9 @@ package final class TableSnapshot: @unchecked Sendable {
         return try resolve(position)
     }
 
+    /// The integer keys as a column; null where the key is a string.
+    package func keyColumn() throws(StorageError) -> ColumnSnapshot { try resolve(Self.keyColumn) }
+
     /// ``column(_:)``, or the column of keys.
     func resolve(_ position: Int) throws(StorageError) -> ColumnSnapshot {
         columnLock.lock()

@@ -4,6 +4,7 @@ extension Filter {
     /// let price = Filter.field("price")
     /// let filter = price < 10 && Filter.field("tags").contains("cat") && !Filter.field("label").isNull
     /// ```
+    /// Where a filter is expected, `Filter` may be left out: `where: .field("price") < 10`.
     /// Whether the field exists, and has the right type, is found out when the filter meets a collection.
     public static func field(_ name: String) -> FilterField { FilterField(name) }
 }
@@ -17,6 +18,9 @@ public struct FilterField: Hashable, Sendable {
 
     /// The field of this name.
     public init(_ name: String) { self.name = name }
+
+    /// The same as ``Filter/field(_:)``, so that an operator's left-hand side may begin with a dot.
+    public static func field(_ name: String) -> FilterField { FilterField(name) }
 
     /// True where the field has no value.
     public var isNull: Filter { .isNull(field: name) }

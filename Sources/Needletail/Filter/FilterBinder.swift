@@ -177,9 +177,8 @@ extension FilterBinder {
         let isID = if case .id = field.subject { true } else { false }
         if isID, case .nothing = bound { return constant(isNegated) }
         let condition = BoundFilter.Condition(subject: field.subject, test: bound, isNegated: isNegated)
-        // A lookup of ids yields a few slots at once; any other test of ids looks at every one.
-        let idRank = if case .stringSet = bound { 0 } else if case .intSet = bound { 0 } else { 400 }
-        return (.condition(condition), isID ? idRank : rank)
+        // Slots with an id are found before the scan, which costs nothing more.
+        return (.condition(condition), isID ? 0 : rank)
     }
 }
 

@@ -1,11 +1,12 @@
 import CNeedletailKernels
+import NeedletailStorage
 
 extension FilterProgram {
-    /// Prepares a filter for a snapshot: looks up strings and ids, and where the columns are.
+    /// Prepares a filter for a snapshot: looks up strings and ids, and finds where the columns are.
     ///
     /// - Complexity: A lookup in the dictionary for every string, a walk over part of it for every range or prefix; a test of the id
-    ///   by range or prefix reads the ids of all records.
-    package convenience init(_ filter: BoundFilter, on source: some FilterSource) throws(NeedletailError) {
+    ///   by range reads the column of ids, one by a range or prefix of strings every id that is a string.
+    package convenience init(_ filter: BoundFilter, on source: some FilterSource) throws(StorageError) {
         var compiler = FilterCompiler(source: source)
         try compiler.emit(filter.root, depth: 1)
         compiler.link()
@@ -27,7 +28,7 @@ private struct FilterCompiler<Source: FilterSource> {
 
     init(source: Source) { self.source = source }
 
-    mutating func emit(_ node: BoundFilter.Node, depth: Int) throws(NeedletailError) {
+    mutating func emit(_ node: BoundFilter.Node, depth: Int) throws(StorageError) {
         self.depth = max(self.depth, depth)
         let position = nodes.count
         switch node {
@@ -70,7 +71,7 @@ private struct FilterCompiler<Source: FilterSource> {
         return next
     }
 
-    private mutating func compile(_ condition: BoundFilter.Condition) throws(NeedletailError) -> FilterNode {
+    private mutating func compile(_ condition: BoundFilter.Condition) throws(StorageError) -> FilterNode {
         guard case .column(let column) = condition.subject else {
             var node = FilterNode(operation: .slots, isNegated: condition.isNegated)
             node.slots = try slots(withID: condition.test)
@@ -82,7 +83,7 @@ private struct FilterCompiler<Source: FilterSource> {
         return node
     }
 
-    private func compile(_ test: BoundFilter.Test, onColumn column: Int) throws(NeedletailError) -> FilterNode {
+    private func compile(_ test: BoundFilter.Test, onColumn column: Int) throws(StorageError) -> FilterNode {
         switch test {
         case .isNull: return FilterNode(operation: .isNull)
         case .nothing: return FilterNode(operation: .nothing)
@@ -116,7 +117,7 @@ private struct FilterCompiler<Source: FilterSource> {
 // MARK: - Sets
 
 extension FilterCompiler {
-    private func codeSet(_ codes: [UInt32], _ column: Int) throws(NeedletailError) -> FilterNode {
+    private func codeSet(_ codes: [UInt32], _ column: Int) throws(StorageError) -> FilterNode {
         let limit = try source.codeCount(ofColumn: column)
         let words = memory.allocate(UInt64.self, count: (limit / 512 + 1) * 8)
         words.initialize(repeating: 0, count: (limit / 512 + 1) * 8)
@@ -160,50 +161,65 @@ extension FilterCompiler {
 
 extension FilterCompiler {
     /// The slots whose ids pass a test.
-    private func slots(withID test: BoundFilter.Test) throws(NeedletailError) -> UnsafePointer<UInt64> {
+    private func slots(withID test: BoundFilter.Test) throws(StorageError) -> UnsafePointer<UInt64> {
         let wordCount = (source.slotCount + 63) / 64
         let words = memory.allocate(UInt64.self, count: wordCount)
         words.initialize(repeating: 0, count: wordCount)
-        if let ids = test.ids {
-            for id in ids {
-                if let slot = try source.filterSlot(ofID: id), slot < source.slotCount { words[Int(slot >> 6)] |= 1 << UInt64(slot & 63) }
+        if let keys = test.keys {
+            for key in keys {
+                if let slot = try source.slot(for: key), slot < source.slotCount { words[Int(slot >> 6)] |= 1 << UInt64(slot & 63) }
             }
-            return UnsafePointer(words)
-        }
-        let deleted = source.deletedSlots
-        for first in stride(from: 0, to: source.slotCount, by: 4096) {
-            var slots: [UInt32] = []
-            for slot in first ..< min(first + 4096, source.slotCount) {
-                if let deleted, deleted[slot / 64] >> UInt64(slot % 64) & 1 != 0 { continue }
-                slots.append(UInt32(slot))
-            }
-            for (slot, id) in zip(slots, try source.filterIDs(ofSlots: slots)) where test.passes(id) {
-                words[Int(slot >> 6)] |= 1 << UInt64(slot & 63)
+        } else if case .intRange(let low, let high) = test {
+            // A scan of the column of integer ids, by a program of one condition.
+            let node = FilterNode(operation: .rangeInt, end: 1, low: UInt64(bitPattern: low), high: UInt64(bitPattern: high))
+            let column = filterColumn(try source.filterKeySegments(), lists: nil)
+            let program = FilterProgram(
+                nodes: [node], columns: [column], start: 0, depth: 1, slotCount: source.slotCount, deleted: nil, memory: memory,
+                owner: source)
+            program.fill(UnsafeMutableBufferPointer(start: words, count: wordCount), from: 0)
+        } else {
+            try forEachStringKey { slot, key in
+                if test.passes(key) { words[Int(slot >> 6)] |= 1 << UInt64(slot & 63) }
             }
         }
         return UnsafePointer(words)
+    }
+
+    /// Goes through the ids that are strings, of records that are not deleted.
+    private func forEachStringKey(_ body: (UInt32, String) -> Void) throws(StorageError) {
+        let deleted = source.deletedSlots
+        for segment in try source.filterKeySegments() where segment.nullCount > 0 {
+            var slots: [UInt32] = []
+            for row in 0 ..< segment.count {
+                let slot = segment.firstSlot + row
+                if let validity = segment.validity, validity[row / 64] >> UInt64(row % 64) & 1 != 0 { continue }
+                if let deleted, deleted[slot / 64] >> UInt64(slot % 64) & 1 != 0 { continue }
+                slots.append(UInt32(slot))
+            }
+            for (slot, key) in zip(slots, try source.keys(ofSlots: slots)) {
+                if case .string(let key) = key { body(slot, key) }
+            }
+        }
     }
 }
 
 extension BoundFilter.Test {
     /// The ids that pass, if the test names them one by one.
-    fileprivate var ids: [RecordID]? {
+    fileprivate var keys: [RecordKey]? {
         switch self {
-        case .stringSet(let strings): strings.map(RecordID.string)
-        case .intSet(let values): values.map(RecordID.int)
+        case .stringSet(let strings): strings.map(RecordKey.string)
+        case .intSet(let values): values.map(RecordKey.int)
         case .intRange(let low, let high) where low == high: [.int(low)]
         default: nil
         }
     }
 
-    /// Whether an id passes. One that is an integer passes no test of strings, and the other way round.
-    fileprivate func passes(_ id: RecordID) -> Bool {
-        switch (self, id) {
-        case (.intRange(let low, let high), .int(let id)):
-            return low <= id && id <= high
-        case (.stringPrefix(let prefix), .string(let id)):
+    /// Whether an id that is a string passes; it passes no test of integers.
+    fileprivate func passes(_ id: String) -> Bool {
+        switch self {
+        case .stringPrefix(let prefix):
             return id.utf8.starts(with: prefix.utf8)
-        case (.stringRange(let lower, let upper), .string(let id)):
+        case .stringRange(let lower, let upper):
             if let lower, id.utf8.lexicographicallyPrecedes(lower.string.utf8) { return false }
             if let lower, !lower.isInclusive, id.utf8.elementsEqual(lower.string.utf8) { return false }
             if let upper, upper.string.utf8.lexicographicallyPrecedes(id.utf8) { return false }
@@ -218,16 +234,17 @@ extension BoundFilter.Test {
 // MARK: - Columns
 
 extension FilterCompiler {
-    private mutating func position(ofColumn column: Int) throws(NeedletailError) -> Int32 {
+    private mutating func position(ofColumn column: Int) throws(StorageError) -> Int32 {
         if let known = columnPositions[column] { return known }
         let position = Int32(columns.count)
-        columns.append(try filterColumn(column))
+        let lists = try source.filterLists(ofColumn: column)
+        columns.append(filterColumn(try source.filterSegments(ofColumn: column), lists: lists))
         columnPositions[column] = position
         return position
     }
 
-    private func filterColumn(_ column: Int) throws(NeedletailError) -> FilterColumn {
-        let segments = try source.filterSegments(ofColumn: column).filter { $0.count > 0 }
+    private func filterColumn(_ all: [FilterSegment], lists: FilterLists?) -> FilterColumn {
+        let segments = all.filter { $0.count > 0 }
         // The longest stretch of slots, a power of two, at whose multiples all segments begin.
         var starts = 1 << 20
         for segment in segments { starts |= segment.firstSlot }
@@ -241,6 +258,6 @@ extension FilterCompiler {
         }
         return FilterColumn(
             segments: memory.copy(segments), segmentCount: segments.count, lookup: memory.copy(lookup), lookupCount: lookup.count,
-            shift: shift, lists: try source.filterLists(ofColumn: column))
+            shift: shift, lists: lists.map { FilterListValues($0, in: memory) })
     }
 }

@@ -112,7 +112,7 @@ struct FilterColumn: BitwiseCopyable {
     var lookupCount: Int
     var shift: Int
     /// Of a column of lists: where their codes are.
-    var lists: FilterLists?
+    var lists: FilterListValues?
 
     /// The position of the segment that holds the slot, or else of the first behind it; `segmentCount` if there is none.
     @inline(__always)
@@ -170,4 +170,23 @@ package final class SlotBitmap: @unchecked Sendable {
 
     /// Whether the slot takes part.
     package func contains(_ slot: UInt32) -> Bool { words[Int(slot >> 6)] >> UInt64(slot & 63) & 1 != 0 }
+
+    /// The slots that take part, ascending.
+    package var slots: [UInt32] {
+        var slots: [UInt32] = []
+        slots.reserveCapacity(count)
+        for position in words.indices {
+            var word = words[position]
+            while word != 0 {
+                slots.append(UInt32(position << 6 + word.trailingZeroBitCount))
+                word &= word - 1
+            }
+        }
+        return slots
+    }
+
+    /// Gives the words to `body`, and keeps them alive until it returns.
+    package func withUnsafeWords<R>(_ body: (UnsafeBufferPointer<UInt64>) -> R) -> R {
+        withExtendedLifetime(self) { body(words) }
+    }
 }
