@@ -8,11 +8,18 @@ import NeedletailStorage
 // give the same bits, and the cancellation in ‖x‖² − 2x·q + ‖q‖² leaks into no result.
 
 extension FlatIndex {
-    /// Below this many queries, one scan after another is faster.
-    private static let leastBatch = 4
+    /// Below this many queries, one scan after another is faster; scans of i8 move a quarter of the bytes and compute in
+    /// integers, while products are of f32 whatever is stored.
+    private var leastBatch: Int { element == .i8 ? 12 : 6 }
 
-    /// Queries that are searched in one pass over the vectors; it bounds the memory for their heaps.
+    /// Rows that are multiplied between two prefetches.
+    private static let sliceRows = 48
+
+    /// Queries that are searched in one pass over the vectors, at most.
     private static let passQueries = 1024
+
+    /// Bytes that the heaps of one pass may take; a large k makes passes smaller.
+    private static let heapByteCount = 256 << 20
 
     /// The k nearest slots of each query, as `search(_:k:…)` finds them.
     ///
@@ -27,7 +34,7 @@ extension FlatIndex {
         precondition(queries.count == count * dimension, "a batch holds count × dimension components")
         let capacity = min(k, vectors.count)
         guard count > 0, capacity > 0, let base = queries.baseAddress else { return Array(repeating: [], count: count) }
-        if count < Self.leastBatch {
+        if count < leastBatch {
             return (0 ..< count).map { i in
                 let query = UnsafeBufferPointer(start: base + i * dimension, count: dimension)
                 return search(query, k: k, allowed: allowed, deleted: deleted, threads: threads)
@@ -36,8 +43,10 @@ extension FlatIndex {
         let mask = SlotMask(allowed: allowed, deleted: deleted, count: vectors.count)
         var results: [[Neighbor]] = []
         results.reserveCapacity(count)
-        for first in stride(from: 0, to: count, by: Self.passQueries) {
-            let pass = min(Self.passQueries, count - first)
+        let heapsInMemory = Self.heapByteCount / (capacity * max(threads, 1) * MemoryLayout<UInt64>.stride)
+        let passQueries = max(1, min(Self.passQueries, heapsInMemory))
+        for first in stride(from: 0, to: count, by: passQueries) {
+            let pass = min(passQueries, count - first)
             results += searchPass(base + first * dimension, count: pass, capacity: capacity, mask: mask, threads: threads)
         }
         return results
@@ -127,7 +136,19 @@ extension FlatIndex {
         for group in 0 ..< batch.groupCount {
             let first = group * QueryBatch.groupQueries
             let width = min(QueryBatch.groupQueries, batch.count - first)
-            nt_sgemm(rows, rowStride, tile.count, batch.packedGroup(group), dimension, width, scratch.products, width)
+            let packed = batch.packedGroup(group)
+            if inPlace, group == 0 {
+                // By slices, between which as much of the next tile is fetched: the product itself reads rows side by
+                // side, which the hardware's prefetcher does not follow.
+                for first in stride(from: 0, to: tile.count, by: Self.sliceRows) {
+                    let height = min(Self.sliceRows, tile.count - first)
+                    let slice = rows + first * rowStride
+                    nt_prefetch(slice + tile.count * rowStride, height * rowStride * MemoryLayout<Float>.stride)
+                    nt_sgemm(slice, rowStride, height, packed, dimension, width, scratch.products + first * width, width)
+                }
+            } else {
+                nt_sgemm(rows, rowStride, tile.count, packed, dimension, width, scratch.products, width)
+            }
             let limits = scratch.limits + first
             let found = nt_survivors(
                 scratch.products, width, tile.count, width, scratch.biases, scratch.scales, limits, scratch.survivors)
