@@ -17,8 +17,8 @@
 // NaN and infinity follow IEEE 754. A NaN component anywhere makes the distance NaN. Squared L2 is +∞ where one side has
 // an infinity that the other lacks, and NaN where both have it in the same place (∞ - ∞). A dot product is NaN where an
 // infinity meets a zero or infinities of both signs meet. Finite components whose squares or products leave the range of
-// f32 give what their infinities or zeros give: keep norms within 1e-18 ... 1e18. Scans never return a row whose distance is NaN; a row at +∞ is
-// returned where the threshold is +∞.
+// f32 give what their infinities or zeros give: keep norms within 1e-18 ... 1e18.
+// Scans never return a row whose distance is NaN; a row at +∞ is returned where the threshold is +∞.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
