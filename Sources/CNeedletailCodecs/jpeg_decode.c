@@ -3,7 +3,8 @@
 // A file that ends early is an error, told as follows. When the bytes run out the source hands libjpeg an end marker and
 // notes it. A picture in one scan is whole all the same if the decoder never lacked a bit (it looks ahead), else libjpeg
 // warns, and the warning ends the decoding. A picture in several scans, progressive or not, is whole only if its own end
-// marker was read, since a cut between two scans leaves no other trace.
+// marker was read, since a cut between two scans leaves no other trace; and so is one in arithmetic coding, which reads
+// zeros beyond its end without a warning.
 
 #include <stdint.h>
 #include <string.h>
@@ -134,8 +135,8 @@ static void fill_pixels(jpeg_reading *reading, unsigned denominator, uint8_t *pi
         size_t given = jpeg_read_scanlines(info, rows, (JDIMENSION)wanted);
         for (size_t i = 0; cmyk && i < given; i++) rgb_of_inverted_cmyk(inks[i], width, pixels + (y + i) * width * 3);
     }
-    if (reading->guard.source_ended && jpeg_has_multiple_scans(info)) {
-        nt_fail(reading->guard.status, NT_CODEC_TRUNCATED, "the last scans are missing");
+    if (reading->guard.source_ended && (jpeg_has_multiple_scans(info) || info->arith_code)) {
+        nt_fail(reading->guard.status, NT_CODEC_TRUNCATED, "the end marker is missing");
         longjmp(reading->guard.escape, 1);
     }
 }

@@ -175,9 +175,12 @@ static void column_avx2(const int32_t *weights, size_t present, const uint8_t *s
 }
 #endif
 
+/// As the kernels do, this heeds NEEDLETAIL_CPU=portable in the environment, so that tests can compare the two.
 static passes best_passes(void) {
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2")) return (passes){rows4_avx2, rows1_avx2, column_avx2};
+    const char *wish = getenv("NEEDLETAIL_CPU");
+    bool portable = wish && strcmp(wish, "portable") == 0;
+    if (!portable && __builtin_cpu_supports("avx2")) return (passes){rows4_avx2, rows1_avx2, column_avx2};
 #endif
     return (passes){rows4_portable, rows1_portable, column_portable};
 }

@@ -22,7 +22,7 @@ typedef struct nt_resample {
 } nt_resample;
 
 /// Returns false if there is not enough memory (it takes at most about source height × region width × 3 bytes). All sizes are
-/// at least 1 and below 2^31.
+/// at least 1, those of the source below 2^31.
 bool nt_resample_rgb8(const nt_resample *request);
 
 /// output[i] = (pixels[i] / 255 − mean[i % 3]) / std[i % 3], rounded after each step as IEEE 754 single precision does,

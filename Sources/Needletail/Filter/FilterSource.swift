@@ -28,28 +28,45 @@ package protocol FilterSource: AnyObject {
 }
 
 /// Where the codes of list elements are. An element is `start << 24 | count`: its codes are values `start ..< start + count`,
-/// which lie together in one chunk.
+/// which lie together in one chunk; the highest bit is set where they are in the tail instead.
 package struct FilterLists: BitwiseCopyable {
-    /// Chunk c holds values `c << shift` and on.
+    /// Chunk c holds values `c << shift` and on, `counts[c]` of them.
     var chunks: UnsafePointer<UnsafePointer<UInt32>>
+    var counts: UnsafePointer<Int>
     var chunkCount: Int
     var shift: Int
+    var tail: UnsafePointer<UInt32>?
+    var tailCount: Int
 
-    /// Describes chunks of `1 << shift` values each; `chunks` must live as long as the source.
-    package init(chunks: UnsafePointer<UnsafePointer<UInt32>>, chunkCount: Int, shift: Int) {
+    /// Describes chunks of up to `1 << shift` values each; all pointers must live as long as the source.
+    package init(
+        chunks: UnsafePointer<UnsafePointer<UInt32>>, counts: UnsafePointer<Int>, chunkCount: Int, shift: Int,
+        tail: UnsafePointer<UInt32>? = nil, tailCount: Int = 0
+    ) {
         self.chunks = chunks
+        self.counts = counts
         self.chunkCount = chunkCount
         self.shift = shift
+        self.tail = tail
+        self.tailCount = tailCount
     }
 
-    /// Whether a list has the code.
+    /// Whether a list has the code. An element that points outside, as only damage makes one, has none.
     @inline(__always)
     func contains(_ code: UInt32, in element: UInt64) -> Bool {
-        let start = Int(element >> 24)
-        let chunk = start >> shift
-        guard chunk < chunkCount else { return false }
-        let codes = chunks[chunk] + (start & (1 << shift - 1))
-        for i in 0 ..< Int(element & 0xFF_FFFF) where codes[i] == code { return true }
+        let start = Int((element & ~(1 << 63)) >> 24)
+        let count = Int(element & 0xFF_FFFF)
+        let codes: UnsafePointer<UInt32>
+        if element >> 63 == 1 {
+            guard let tail, start + count <= tailCount else { return false }
+            codes = tail + start
+        } else {
+            let chunk = start >> shift
+            let offset = start & (1 << shift - 1)
+            guard chunk < chunkCount, offset + count <= counts[chunk] else { return false }
+            codes = chunks[chunk] + offset
+        }
+        for i in 0 ..< count where codes[i] == code { return true }
         return false
     }
 }

@@ -3,7 +3,7 @@ package enum TextDiagnostic {
     /// A syntax error at a byte of the text: `message`, then the line with a caret below the culprit.
     ///
     /// The position handed out counts characters as Swift does, so that a caller can mark `text[text.index(startIndex, offsetBy: position)]`.
-    package static func error(_ message: String, in text: some Collection<UInt8>, at byteOffset: Int) -> NeedletailError {
+    package static func error(_ message: String, in text: some Swift.Collection<UInt8>, at byteOffset: Int) -> NeedletailError {
         let before = String(decoding: text.prefix(byteOffset), as: UTF8.self)
         let after = String(decoding: text.dropFirst(byteOffset), as: UTF8.self)
         let lineStart = before.lastIndex(where: \.isNewline).map(before.index(after:)) ?? before.startIndex

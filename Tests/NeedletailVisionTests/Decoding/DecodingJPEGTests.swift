@@ -154,6 +154,17 @@ struct DecodingJPEGTests {
         }
     }
 
+    @Test("a file of very many scans is refused")
+    func scanLimit() throws {
+        let file = try #require(Data(base64Encoded: Self.progressiveGray))
+        let first = try #require(file.range(of: Data([0xFF, 0xDA]))).lowerBound
+        let next = try #require(file.range(of: Data([0xFF, 0xC4]), in: first ..< file.count)).lowerBound
+        var many = file
+        for _ in 0 ..< 600 { many.insert(contentsOf: file[first ..< next], at: next) }
+        let error = #expect(throws: VisionError.self) { try ImageDecoder.decode(many, name: "scans.jpg") }
+        #expect(error?.code == .corrupt && error?.message.contains("scans") == true)
+    }
+
     @Test("stray bytes between markers and after the end do no harm")
     func strayBytes() throws {
         let file = try ImageEncoder.jpeg(Self.gradient(32, 32), quality: 90)

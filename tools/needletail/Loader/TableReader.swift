@@ -7,7 +7,7 @@ package enum TableReader {
     package static let pathExtensions: Set<String> = ["jsonl", "ndjson", "csv"]
 
     package init(path: String) throws(InputError) {
-        switch pathExtension(of: path) {
+        switch Path.pathExtension(of: path) {
         case "jsonl", "ndjson": self = .jsonLines(try JSONLinesReader(path: path))
         case "csv": self = .csv(try CSVReader(path: path))
         default: throw InputError(path, status: .usage, "neither .jsonl nor .csv")
@@ -58,6 +58,6 @@ package enum TableReader {
 
     /// The number of rows in a file.
     package static func countRows(path: String) throws(InputError) -> Int {
-        pathExtension(of: path) == "csv" ? try CSVReader.countRows(path: path) : try JSONLinesReader.countRows(path: path)
+        Path.pathExtension(of: path) == "csv" ? try CSVReader.countRows(path: path) : try JSONLinesReader.countRows(path: path)
     }
 }

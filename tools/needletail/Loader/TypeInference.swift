@@ -8,8 +8,8 @@ package struct TypeInference {
     /// What is known of one column.
     private struct Observation {
         var kinds: Set<Kind> = []
-        /// The length of its lists of numbers; `nil` before the first; `.max` where they differ.
-        var length: Int?
+        /// How many of its lists of numbers have which length.
+        var lengths: [Int: Int] = [:]
     }
 
     private enum Kind { case bool, int, double, timestamp, string, strings, numbers, other }
@@ -39,9 +39,7 @@ package struct TypeInference {
             }
             guard let (kind, length) = Self.kind(of: value, isUntyped: isUntyped) else { continue }
             observations[name]?.kinds.insert(kind)
-            guard let length else { continue }
-            let known = observations[name]?.length ?? length
-            observations[name]?.length = known == length ? length : .max
+            if let length { observations[name]?.lengths[length, default: 0] += 1 }
         }
     }
 
@@ -50,7 +48,7 @@ package struct TypeInference {
         guard let observation = observations[column], let first = observation.kinds.first else { return .field(.string, isMixed: false) }
         let kinds = observation.kinds
         if kinds == [.numbers] {
-            guard let length = observation.length, length < .max else { return .payload }
+            guard observation.lengths.count == 1, let length = observation.lengths.keys.first else { return .payload }
             return .vector(dimension: length)
         }
         if kinds.contains(.numbers) || kinds.contains(.other) { return .payload }
@@ -67,9 +65,19 @@ package struct TypeInference {
         }
     }
 
-    /// The first column of number lists that have one length, if there is one.
+    /// The first column of number lists that have one length. Where there is none, the first of whose
+    /// lists more than half have one length: the others are errors, to be told of by their lines.
     package var firstVectorColumn: String? {
-        columns.first { if case .vector = meaning(of: $0) { true } else { false } }
+        if let column = columns.first(where: { if case .vector = meaning(of: $0) { true } else { false } }) { return column }
+        return columns.first { column in
+            guard let lengths = observations[column]?.lengths, let most = lengths.values.max() else { return false }
+            return most * 2 > lengths.values.reduce(0, +)
+        }
+    }
+
+    /// The length that most of the column's lists of numbers have; `nil` where there are none.
+    package func dimension(of column: String) -> Int? {
+        observations[column]?.lengths.max { ($0.value, $1.key) < ($1.value, $0.key) }?.key
     }
 
     private static func kind(of value: JSONValue, isUntyped: Bool) -> (Kind, length: Int?)? {

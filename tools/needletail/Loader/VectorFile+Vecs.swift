@@ -13,7 +13,7 @@ extension VectorFile {
         guard dimension > 0, dimension <= Self.largestDimension else {
             throw InputError(
                 path, .row(0, offset: 0),
-                "dimension \(dimension) makes no sense; is this really a .\(pathExtension(of: path)) file?")
+                "dimension \(dimension) makes no sense; is this really a .\(Path.pathExtension(of: path)) file?")
         }
         let stride = 4 + dimension * component.byteCount
         let (count, rest) = byteCount.quotientAndRemainder(dividingBy: stride)
@@ -21,7 +21,7 @@ extension VectorFile {
             throw InputError(
                 path, .row(count, offset: count * stride),
                 "the file ends \(rest) bytes into a row of \(stride) (dimension \(dimension)): "
-                    + "it is cut off, or no .\(pathExtension(of: path)) file; fetch or make it again")
+                    + "it is cut off, or no .\(Path.pathExtension(of: path)) file; fetch or make it again")
         }
         self.init(
             file: file, component: component, dimension: dimension, count: count, firstOffset: 4, stride: stride,

@@ -58,7 +58,7 @@ package struct VectorFile: Sendable {
 
     /// Opens a vector file, whose format its ending tells.
     package init(path: String) throws(InputError) {
-        switch pathExtension(of: path) {
+        switch Path.pathExtension(of: path) {
         case "fvecs": try self.init(vecs: path, component: .f32)
         case "bvecs": try self.init(vecs: path, component: .u8)
         case "npy": try self.init(npy: path)
@@ -76,8 +76,8 @@ package struct VectorFile: Sendable {
         return file.bytes.baseAddress.map { $0 + offset(ofRow: row) }
     }
 
-    /// Whether the rows are `Float`s that can be read where they lie.
-    package var isMappedFloat: Bool { component == .f32 && firstOffset % 4 == 0 && stride % 4 == 0 }
+    /// Whether the rows are `Float`s, of any alignment, that can be read where they lie.
+    package var isMappedFloat: Bool { component == .f32 }
 
     /// Checks that each of `rows` says the dimension of the first.
     package func checkHeaders(ofRows rows: Range<Int>) throws(InputError) {
@@ -90,7 +90,7 @@ package struct VectorFile: Sendable {
                 throw InputError(
                     file.path, .row(row, offset: headerOffset),
                     "dimension \(Int32(littleEndian: found)) where the first row says \(dimension); "
-                        + "all rows of a file must have one dimension (is this really a .\(pathExtension(of: file.path)) file?)")
+                        + "all rows of a file must have one dimension (is this really a .\(Path.pathExtension(of: file.path)) file?)")
             }
         }
     }
@@ -125,11 +125,4 @@ private func float(half bits: UInt16) -> Float {
     case 31: return Float(bitPattern: sign | 0x7F80_0000 | fraction << 13)
     default: return Float(bitPattern: sign | (exponent + 112) << 23 | fraction << 13)
     }
-}
-
-/// The ending of a path's last component, in lower case and without the dot; empty where there is none.
-package func pathExtension(of path: String) -> String {
-    let name = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { path[path.utf8.index(after: $0)...] } ?? path[...]
-    guard let dot = name.lastIndex(of: "."), dot != name.startIndex else { return "" }
-    return name[name.index(after: dot)...].lowercased()
 }

@@ -1,39 +1,8 @@
-import Foundation
 import Needletail
 
-/// The values of one field in a batch of rows.
-package enum FieldColumn: Sendable {
-    case bool([Bool?])
-    case int([Int64?])
-    case double([Double?])
-    case timestamp([Timestamp?])
-    case string([String?])
-    case strings([[String]?])
-
-    package init(_ type: FieldType) {
-        switch type {
-        case .bool: self = .bool([])
-        case .int: self = .int([])
-        case .double: self = .double([])
-        case .timestamp: self = .timestamp([])
-        case .string: self = .string([])
-        case .strings: self = .strings([])
-        }
-    }
-
-    package var count: Int {
-        switch self {
-        case .bool(let values): values.count
-        case .int(let values): values.count
-        case .double(let values): values.count
-        case .timestamp(let values): values.count
-        case .string(let values): values.count
-        case .strings(let values): values.count
-        }
-    }
-
+extension RecordBatch.Column {
     /// The column without the rows at `positions`.
-    package func removing(_ positions: Set<Int>) -> FieldColumn {
+    package func removing(_ positions: Set<Int>) -> RecordBatch.Column {
         func kept<T>(_ values: [T]) -> [T] { values.enumerated().filter { !positions.contains($0.offset) }.map(\.element) }
         return switch self {
         case .bool(let values): .bool(kept(values))

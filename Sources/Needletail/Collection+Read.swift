@@ -1,0 +1,128 @@
+import Foundation
+import NeedletailIndex
+import NeedletailStorage
+
+extension Collection {
+    /// The number of records.
+    public func count() throws(NeedletailError) -> Int { try table().liveCount }
+
+    /// The number of records that match a filter.
+    ///
+    /// - Complexity: One pass over the columns that the filter names.
+    public func count(where filter: Filter) throws(NeedletailError) -> Int {
+        try matching(filter, in: table()).count
+    }
+
+    /// The record with this id, or `nil`.
+    ///
+    /// - Parameter fields: Which fields it carries.
+    /// - Complexity: Some lookups, whatever the size of the collection.
+    public func get(_ id: RecordID, select fields: FieldSelection = .all) throws(NeedletailError) -> Record? {
+        let table = try table()
+        let positions = try fields.positions(in: schema)
+        return try storage { () throws(StorageError) in
+            guard let slot = try table.slot(for: id.key) else { return nil }
+            return try record(at: slot, id: id, of: table, positions)
+        }
+    }
+
+    /// All records in order of arrival, or those that match a filter, one by one from one snapshot.
+    ///
+    /// ```swift
+    /// let cursor = try photos.records(where: "label = 'cat'")
+    /// while let record = try cursor.next() { print(record.id) }
+    /// ```
+    /// - Parameter fields: Which fields the records carry.
+    public func records(where filter: Filter? = nil, select fields: FieldSelection = .all) throws(NeedletailError) -> RecordCursor {
+        let table = try table()
+        return RecordCursor(
+            collection: self, table: table, positions: try fields.positions(in: schema),
+            matching: try filter.map { filter throws(NeedletailError) in try matching(filter, in: table) })
+    }
+
+    /// The ids of the records that match a filter, in order of arrival.
+    public func ids(where filter: Filter) throws(NeedletailError) -> [RecordID] {
+        let table = try table()
+        let slots = try matching(filter, in: table).slots
+        return try storage { () throws(StorageError) in try table.keys(ofSlots: slots) }.map(RecordID.init)
+    }
+
+    /// The bytes kept beside a record, such as its thumbnail.
+    public func attachment(of id: RecordID) throws(NeedletailError) -> Data? {
+        let table = try table()
+        return try storage { () throws(StorageError) in
+            guard let slot = try table.slot(for: id.key) else { return nil }
+            return try table.attachment(ofSlot: slot)
+        }
+    }
+
+    /// The live records that `filter` lets through.
+    func matching(_ filter: Filter, in table: TableSnapshot) throws(NeedletailError) -> SlotBitmap {
+        let bound = try BoundFilter(filter, fields: schema.fields.map { ($0.name, $0.type) })
+        return try FilterProgram(bound, on: TableFilterSource(table)).slots()
+    }
+
+    func record(at slot: UInt32, id: RecordID, of table: TableSnapshot, _ positions: [Int]) throws(StorageError) -> Record {
+        Record(
+            id: id, vector: vector(at: slot, of: table), fields: try values(at: slot, of: table, positions),
+            payload: try table.payload(ofSlot: slot), attachment: try table.attachment(ofSlot: slot))
+    }
+
+    /// The fields at `positions` of a slot that are not null.
+    func values(at slot: UInt32, of table: TableSnapshot, _ positions: [Int]) throws(StorageError) -> [String: Value] {
+        var values: [String: Value] = [:]
+        values.reserveCapacity(positions.count)
+        for position in positions {
+            let cell = try table.cell(slot: slot, column: position)
+            if cell != .null { values[schema.fields[position].name] = Value(cell) }
+        }
+        return values
+    }
+
+    /// A slot's vector as floats.
+    func vector(at slot: UInt32, of table: TableSnapshot) -> [Float] {
+        let blocks = table.vectors
+        let mask = 1 << blocks.blockShift - 1
+        // The slot is below `blocks.count`: it came from the same snapshot.
+        let row = blocks.pointers[Int(slot) >> blocks.blockShift] + (Int(slot) & mask) * blocks.stride
+        return [Float](unsafeUninitializedCapacity: schema.dimension) { buffer, count in
+            guard let base = buffer.baseAddress else { return }
+            schema.element.indexElement.decode(row, count: schema.dimension, to: base)
+            count = schema.dimension
+        }
+    }
+}
+
+/// Hands out the records of one snapshot, one by one. For one task at a time.
+public final class RecordCursor {
+    private let collection: Collection
+    private let table: TableSnapshot
+    private let positions: [Int]
+    private let matching: SlotBitmap?
+    private var slot = 0
+
+    init(collection: Collection, table: TableSnapshot, positions: [Int], matching: SlotBitmap?) {
+        self.collection = collection
+        self.table = table
+        self.positions = positions
+        self.matching = matching
+    }
+
+    /// The next record; `nil` after the last.
+    public func next() throws(NeedletailError) -> Record? {
+        while slot < table.slotCount {
+            let candidate = slot
+            slot += 1
+            if let matching {
+                guard matching.contains(UInt32(candidate)) else { continue }
+            } else if let deleted = table.deleted, deleted[candidate >> 6] >> UInt64(candidate & 63) & 1 == 1 {
+                continue
+            }
+            return try storage { () throws(StorageError) in
+                let id = RecordID(try table.key(ofSlot: UInt32(candidate)))
+                return try collection.record(at: UInt32(candidate), id: id, of: table, positions)
+            }
+        }
+        return nil
+    }
+}

@@ -1,0 +1,132 @@
+import CLMDB
+import Foundation
+
+/// The catalog: `t` + name → the table's descriptor as JSON, `s` + table number (big-endian) → its ``TableState``.
+extension Transaction {
+    private func tableKey(_ name: String) -> MDB_val { key([0x74] + Array(name.utf8)) }
+
+    private func stateKey(_ table: UInt32) -> MDB_val { key([0x73] + withUnsafeBytes(of: table.bigEndian) { Array($0) }) }
+
+    func tableBytes(_ name: String) throws(StorageError) -> UnsafeRawBufferPointer? {
+        guard name.utf8.count <= TableDescriptor.maximumNameByteCount else { return nil }
+        return try get(databases.catalog, tableKey(name))
+    }
+
+    func putTable(_ descriptor: TableDescriptor) throws(StorageError) {
+        let json: Data
+        do {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+            json = try encoder.encode(descriptor)
+        } catch {
+            throw StorageError(.invalidArgument, "the table '\(descriptor.name)' cannot be described as JSON: \(error)", path: path)
+        }
+        try put(databases.catalog, tableKey(descriptor.name), Array(json))
+    }
+
+    func state(of table: TableDescriptor) throws(StorageError) -> TableState {
+        guard let bytes = try get(databases.catalog, stateKey(table.id)), let state = TableState(bytes),
+              state.columns.count == table.columns.count
+        else { throw corrupt("the state of table '\(table.name)' is missing or malformed") }
+        return state
+    }
+
+    func putState(_ state: TableState, of table: TableDescriptor) throws(StorageError) {
+        try put(databases.catalog, stateKey(table.id), state.encoded())
+    }
+
+    func tableNames() throws(StorageError) -> [String] {
+        var names: [String] = []
+        var cursor = try Cursor(self, databases.catalog)
+        var found = try cursor.seek(key([0x74]))
+        while found, cursor.key.first == 0x74 {
+            names.append(String(decoding: cursor.key.dropFirst(), as: UTF8.self))
+            found = try cursor.next()
+        }
+        return names
+    }
+
+    /// The first of so many new array numbers; a number is never used twice.
+    func takeArrayNumbers(_ count: Int) throws(StorageError) -> UInt32 {
+        let bytes = try get(databases.meta, key(FileFormat.nextArrayKey))
+        guard (bytes?.count ?? 4) == 4 else { throw corrupt("the array counter is malformed") }
+        let next = bytes?.littleEndian32(0) ?? 1
+        guard next > 0, UInt32.max - next > UInt32(count) else {
+            throw StorageError(.tooLarge, "\(path) has no array numbers left; copy it to a new file", path: path)
+        }
+        let after = next + UInt32(count)
+        try put(databases.meta, key(FileFormat.nextArrayKey), withUnsafeBytes(of: after.littleEndian) { Array($0) })
+        return next
+    }
+
+    /// Deletes every key that starts with the number.
+    func deleteAll(_ database: MDB_dbi, prefix: UInt32) throws(StorageError) {
+        var cursor = try Cursor(self, database)
+        var found = try cursor.seek(key(prefix))
+        while found, cursor.key.count >= 4, cursor.key.bigEndian32(0) == prefix {
+            try cursor.delete()
+            found = try cursor.seek(key(prefix))
+        }
+    }
+
+    func removeTable(_ table: TableDescriptor) throws(StorageError) {
+        for array in [table.vectorArray, table.keyArray, table.deletedArray] + table.columnArrays + table.listArrays where array != 0 {
+            try deleteAll(databases.chunks, prefix: array)
+        }
+        for array in table.columnArrays { try deleteAll(databases.dictionary, prefix: array) }
+        for database in [databases.tails, databases.ids, databases.records] { try deleteAll(database, prefix: table.id) }
+        try delete(databases.catalog, stateKey(table.id))
+        try delete(databases.catalog, tableKey(table.name))
+    }
+}
+
+extension TableDescriptor {
+    static let maximumNameByteCount = 255
+    static let maximumVectorByteCount = 1 << 20
+    static let maximumColumnCount = 4096
+
+    func validate() throws(StorageError) {
+        guard !name.isEmpty, name.utf8.count <= Self.maximumNameByteCount else {
+            throw StorageError(.invalidArgument, "a table's name has 1 to \(Self.maximumNameByteCount) bytes; '\(name.prefix(40))' has \(name.utf8.count)")
+        }
+        guard 1 ... Self.maximumVectorByteCount ~= vectorByteCount else {
+            throw StorageError(.tooLarge, "a vector has 1 to \(Self.maximumVectorByteCount) bytes, not \(vectorByteCount)",
+                               expected: Self.maximumVectorByteCount, actual: vectorByteCount)
+        }
+        guard columns.count <= Self.maximumColumnCount else {
+            throw StorageError(.tooLarge, "a table has at most \(Self.maximumColumnCount) columns, not \(columns.count)",
+                               expected: Self.maximumColumnCount, actual: columns.count)
+        }
+        guard Set(columns.map(\.name)).count == columns.count else {
+            throw StorageError(.invalidArgument, "two columns of table '\(name)' have the same name; rename one")
+        }
+    }
+}
+
+/// Descriptors decoded once: parsing JSON for each write would cost more than the write.
+final class DescriptorCache: @unchecked Sendable {
+    private let lock = Lock()
+    private var entries: [String: (bytes: [UInt8], descriptor: TableDescriptor)] = [:]
+
+    /// The table's descriptor; throws `.unknownTable` where there is none.
+    func descriptor(_ name: String, _ transaction: Transaction) throws(StorageError) -> TableDescriptor {
+        guard let bytes = try transaction.tableBytes(name) else {
+            throw StorageError(.unknownTable, "there is no table '\(name)'", path: transaction.path)
+        }
+        if let entry = lock.withLock({ entries[name] }), entry.bytes.elementsEqual(bytes) { return entry.descriptor }
+        let copy = Array(bytes)
+        let descriptor: TableDescriptor
+        do {
+            descriptor = try JSONDecoder().decode(TableDescriptor.self, from: Data(copy))
+        } catch {
+            throw transaction.corrupt("the description of table '\(name)' does not parse (\(error))")
+        }
+        guard descriptor.name == name, descriptor.id > 0, descriptor.vectorByteCount > 0,
+              descriptor.vectorByteCount <= TableDescriptor.maximumVectorByteCount,
+              descriptor.blockRows == TableDescriptor.blockRows(vectorByteCount: descriptor.vectorByteCount),
+              descriptor.columnArrays.count == descriptor.columns.count, descriptor.listArrays.count == descriptor.columns.count
+        else { throw transaction.corrupt("the description of table '\(name)' contradicts itself") }
+        lock.withLock { entries[name] = (copy, descriptor) }
+        return descriptor
+    }
+}

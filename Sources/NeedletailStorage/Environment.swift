@@ -1,0 +1,146 @@
+import Foundation
+
+/// An open database file. Handles on the same file share everything below; each is closed by itself.
+package final class Environment: Sendable {
+    /// How to open a file.
+    package struct Options: Sendable {
+        /// Never write; works while another process writes.
+        package var readOnly: Bool
+        /// Make the file if it does not exist.
+        package var create: Bool
+        /// Address space to reserve: the most that the file can grow to while it is open.
+        package var mapByteCount: Int
+        /// Read transactions at once, over all processes.
+        package var maximumReaders: Int
+        /// How long a write waits for another process's.
+        package var busyTimeout: Duration
+        /// Makes calls fail, for tests.
+        package var faults: FaultPlan?
+
+        package init(
+            readOnly: Bool = false, create: Bool = true, mapByteCount: Int = 1 << 40, maximumReaders: Int = 512,
+            busyTimeout: Duration = .seconds(60), faults: FaultPlan? = nil
+        ) {
+            self.readOnly = readOnly
+            self.create = create
+            self.mapByteCount = mapByteCount
+            self.maximumReaders = maximumReaders
+            self.busyTimeout = busyTimeout
+            self.faults = faults
+        }
+    }
+
+    let core: EnvironmentCore
+    package let path: String
+    package let isReadOnly: Bool
+    private let state = State()
+
+    private final class State: @unchecked Sendable {
+        let lock = Lock()
+        var isOpen = true
+    }
+
+    package init(path: String, options: Options = Options()) throws(StorageError) {
+        core = try FileRegistry.shared.open(path: path, options: options)
+        self.path = path
+        isReadOnly = options.readOnly || core.isReadOnly
+        core.writer.addHandle(core)
+    }
+
+    deinit { close(isExplicit: false) }
+
+    /// Waits for this handle's queued writes, then lets go of the file. Snapshots stay valid: the last one closes it.
+    package func close() { close(isExplicit: true) }
+
+    private func close(isExplicit: Bool) {
+        let wasOpen = state.lock.withLock {
+            defer { state.isOpen = false }
+            return state.isOpen
+        }
+        guard wasOpen else { return }
+        core.writer.removeHandle(isExplicit: isExplicit)
+        FileRegistry.shared.release(core)
+    }
+
+    func checkOpen() throws(StorageError) {
+        guard state.lock.withLock({ state.isOpen }) else { throw core.closedError() }
+    }
+
+    func checkWritable() throws(StorageError) {
+        try checkOpen()
+        guard !isReadOnly else {
+            throw StorageError(.readOnly, "\(path) was opened for reading only; open it for writing", path: path)
+        }
+    }
+
+    /// The newest commit, also another process's. One read transaction serves all callers until a newer commit is seen;
+    /// it is let go when nobody has asked for a second.
+    package func snapshot() throws(StorageError) -> Snapshot {
+        try checkOpen()
+        return try core.snapshots.current(core)
+    }
+
+    /// Runs `body` in a write transaction on the environment's writer thread; returns when the commit is durable.
+    ///
+    /// Calls at the same time share one commit, each in a nested transaction, so that one that throws undoes only itself.
+    /// If the commit itself fails, all of them throw and nothing is changed. Keep a transaction below a few hundred
+    /// megabytes: its changes are in memory until the commit.
+    package func write<R: Sendable>(
+        durability: Durability = .full, _ body: @escaping @Sendable (WriteTransaction) throws(StorageError) -> R
+    ) async throws(StorageError) -> R {
+        try checkWritable()
+        let box = ResultBox<R>()
+        let core = core
+        let error = await withCheckedContinuation { (continuation: CheckedContinuation<StorageError?, Never>) in
+            core.writer.enqueue(WriteRequest(durability: durability, run: { transaction throws(StorageError) in
+                box.value = try body(transaction)
+            }, finish: { continuation.resume(returning: $0) }))
+        }
+        return try box.result(error)
+    }
+
+    /// ``write(durability:_:)`` for callers that may block. Not from within a write's body.
+    package func writeBlocking<R: Sendable>(
+        durability: Durability = .full, _ body: @escaping @Sendable (WriteTransaction) throws(StorageError) -> R
+    ) throws(StorageError) -> R {
+        try checkWritable()
+        let box = ResultBox<R>()
+        let done = DispatchSemaphore(value: 0)
+        core.writer.enqueue(WriteRequest(durability: durability, run: { transaction throws(StorageError) in
+            box.value = try body(transaction)
+        }, finish: {
+            box.error = $0
+            done.signal()
+        }))
+        done.wait()
+        return try box.result(box.error)
+    }
+
+    /// Makes relaxed commits durable.
+    package func sync() throws(StorageError) {
+        try checkWritable()
+        let code = core.calls.sync(core.handle)
+        guard code == 0 else { throw .system(code, doing: "syncing", path: path) }
+    }
+}
+
+/// Whether a commit waits for the disk.
+package enum Durability: Sendable {
+    /// The commit is on disk when the call returns.
+    case full
+    /// The commit survives the process's death at once, but a power failure only after ``Environment/sync()`` or a later
+    /// full commit; a power failure before that may damage the file. For bulk loads that can be repeated.
+    case relaxed
+}
+
+/// Carries a result from the writer thread; written before the waiting side is woken, read after.
+private final class ResultBox<R: Sendable>: @unchecked Sendable {
+    var value: R?
+    var error: StorageError?
+
+    func result(_ error: StorageError?) throws(StorageError) -> R {
+        if let error { throw error }
+        guard let value else { preconditionFailure("a write that did not fail has a result") }
+        return value
+    }
+}

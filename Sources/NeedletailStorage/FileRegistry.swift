@@ -1,0 +1,54 @@
+/// What tells one file from another, whatever path leads to it.
+struct FileIdentity: Hashable, Sendable {
+    var device: UInt64
+    var inode: UInt64
+}
+
+/// The open files of this process.
+///
+/// LMDB must not open one file twice in a process: closing the second handle would drop the first one's locks. So every
+/// ``Environment`` on the same file shares one ``EnvironmentCore``, found here by device and inode. A core counts its
+/// users, which are environments and snapshots; the last one to go closes the file, under the registry's lock, so that
+/// nobody opens it anew at the same time.
+final class FileRegistry: @unchecked Sendable {
+    static let shared = FileRegistry()
+
+    private let lock = Lock()
+    private var cores: [FileIdentity: EnvironmentCore] = [:]
+
+    /// The core of the file, opened if it is not open yet; the caller has become one of its users.
+    func open(path: String, options: Environment.Options) throws(StorageError) -> EnvironmentCore {
+        lock.lock()
+        defer { lock.unlock() }
+        let calls = LMDBCalls(faults: options.faults)
+        if let identity = try EnvironmentCore.identity(of: path, calls: calls), let core = cores[identity] {
+            guard options.readOnly || !core.isReadOnly else {
+                throw StorageError(.invalidArgument, "\(path) is open for reading only in this process; close it there before opening it for writing", path: path)
+            }
+            core.users += 1
+            return core
+        }
+        let core = try EnvironmentCore(path: path, options: options, calls: calls)
+        core.users = 1
+        cores[core.identity] = core
+        return core
+    }
+
+    /// One more user of a core that has some.
+    func retain(_ core: EnvironmentCore) {
+        lock.withLock {
+            precondition(core.users > 0, "a closed file has no new users")
+            core.users += 1
+        }
+    }
+
+    /// One user less; the last closes the file.
+    func release(_ core: EnvironmentCore) {
+        lock.withLock {
+            core.users -= 1
+            guard core.users == 0 else { return }
+            cores[core.identity] = nil
+            core.closeFile()
+        }
+    }
+}

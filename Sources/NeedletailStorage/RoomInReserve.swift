@@ -1,0 +1,73 @@
+import CLMDB
+import Foundation
+
+/// Keeps room for deletes where the map or the disk is full.
+///
+/// LMDB writes a changed page to a new place, so even a delete needs free pages. What adds data therefore stops early:
+/// before it writes, it must find its estimate *and* a reserve free in the map, and blocks for both behind the file's
+/// end, which are allocated ahead (`fallocate`) in steps. A delete may use the reserve.
+/// Used by the writer thread only.
+final class RoomInReserve: @unchecked Sendable {
+    private let mapByteCount: Int
+    private let pageByteCount: Int
+    let reserveByteCount: Int
+    /// The offset up to which the file has blocks.
+    private var allocatedEnd = 0
+    /// Bytes that the running transaction may still add to the map, or nil where they have not been counted.
+    private var remaining = Int.max
+    private var start = 0
+    private var spent = 0
+
+    init(mapByteCount: Int, pageByteCount: Int) {
+        self.mapByteCount = mapByteCount
+        self.pageByteCount = pageByteCount
+        reserveByteCount = min(1 << 20, mapByteCount / 8)
+    }
+
+    /// At the start of a write transaction.
+    func begin(_ core: EnvironmentCore, _ transaction: Transaction) throws(StorageError) {
+        spent = 0
+        start = (Int(core.calls.information(core.handle).me_last_pgno) + 1) * pageByteCount
+        remaining = mapByteCount - start
+        // Free pages inside the file matter only when the map is nearly used up; counting them reads the free list.
+        if remaining < 64 * reserveByteCount {
+            let list = try FreeList.pageCount(transaction)
+            remaining += list * pageByteCount
+        }
+    }
+
+    /// Called before something is added; the estimate includes the tree pages it will touch.
+    func demand(_ byteCount: Int, _ core: EnvironmentCore) throws(StorageError) {
+        spent += byteCount
+        guard spent + reserveByteCount <= remaining else {
+            throw StorageError.system(MDB_MAP_FULL, doing: "adding records", path: core.path)
+        }
+        let needed = start + spent + reserveByteCount
+        guard needed > allocatedEnd else { return }
+        // Steps grow with the file, so that a load asks seldom and a small file stays small.
+        let step = min(64 << 20, max(1 << 20, needed / 16))
+        let end = (needed + step) / step * step
+        var code = core.calls.allocate(core.descriptor, offset: start, count: end - start)
+        var reached = end
+        if code != 0 {
+            reached = needed
+            code = core.calls.allocate(core.descriptor, offset: start, count: needed - start)
+        }
+        guard code == 0 else { throw .system(code, doing: "adding records", path: core.path) }
+        allocatedEnd = reached
+    }
+}
+
+/// LMDB's list of free pages: database 0, transaction id → count and page numbers.
+enum FreeList {
+    static func pageCount(_ transaction: Transaction) throws(StorageError) -> Int {
+        var cursor = try Cursor(transaction, 0)
+        var count = 0
+        var found = try cursor.first()
+        while found {
+            if cursor.value.count >= 8 { count += Int(cursor.value.littleEndian64(0)) }
+            found = try cursor.next()
+        }
+        return count
+    }
+}

@@ -1,0 +1,132 @@
+import Foundation
+
+/// The type of a column's values. The raw values are part of the file format.
+package enum ColumnType: UInt8, Codable, Sendable, CaseIterable {
+    case bool = 1, int, double, timestamp, string, stringList
+
+    /// Bytes of one value in a column chunk.
+    package var width: Int {
+        switch self {
+        case .bool: 1
+        case .string: 4
+        case .int, .double, .timestamp, .stringList: 8
+        }
+    }
+}
+
+/// One column of a table.
+package struct ColumnDescriptor: Codable, Sendable, Hashable {
+    package var name: String
+    package var type: ColumnType
+    package var indexed: Bool
+
+    package init(name: String, type: ColumnType, indexed: Bool = false) {
+        self.name = name
+        self.type = type
+        self.indexed = indexed
+    }
+}
+
+/// A table: one vector a row, typed columns, a key, a JSON payload and an attachment. Stored as JSON in the catalog.
+package struct TableDescriptor: Codable, Sendable, Hashable {
+    package var name: String
+    package var vectorByteCount: Int
+    package var columns: [ColumnDescriptor]
+    /// Opaque to storage: the layer above keeps its schema here.
+    package var userInfo: Data
+
+    // Assigned when the table is created.
+
+    /// The table's number; also the first of its array numbers.
+    package internal(set) var id: UInt32 = 0
+    /// Rows of a sealed block: a power of two.
+    package internal(set) var blockRows: Int = 0
+    /// The array of vectors and norms.
+    package internal(set) var vectorArray: UInt32 = 0
+    /// The column of integer keys (null for a string key).
+    package internal(set) var keyArray: UInt32 = 0
+    /// The deletion bitmap.
+    package internal(set) var deletedArray: UInt32 = 0
+    /// One array a column; also the column's dictionary number.
+    package internal(set) var columnArrays: [UInt32] = []
+    /// One array a column: the values of a list column, 0 for the others.
+    package internal(set) var listArrays: [UInt32] = []
+
+    package init(name: String, vectorByteCount: Int, columns: [ColumnDescriptor] = [], userInfo: Data = Data()) {
+        self.name = name
+        self.vectorByteCount = vectorByteCount
+        self.columns = columns
+        self.userInfo = userInfo
+    }
+
+    var blockShift: Int { blockRows.trailingZeroBitCount }
+
+    /// Rows of a block of vectors so large: the power of two below 1 MiB of vectors, but 64 ... 4096.
+    static func blockRows(vectorByteCount: Int) -> Int {
+        let fitting = max(1, (1 << 20) / vectorByteCount)
+        let power = 1 << (Int.bitWidth - 1 - fitting.leadingZeroBitCount)
+        return min(4096, max(64, power))
+    }
+
+    /// Rows of a column chunk: 64 KiB of values, but whole blocks.
+    func columnCapacity(_ type: ColumnType) -> Int { max(65536 / type.width, blockRows) }
+
+    /// Bytes of a sealed block's payload: vectors, then norms.
+    var blockByteCount: Int { blockRows * (vectorByteCount + 4) }
+}
+
+/// Codes of one value-array chunk of a list column; one list never straddles two.
+let listChunkCapacity = 16384
+
+/// Rows, in bits, of one chunk of the deletion bitmap.
+let bitmapChunkCapacity = 65536 * 8
+
+/// The hot state of a table, rewritten by every transaction that touches it.
+struct TableState: Equatable {
+    struct Column: Equatable {
+        /// Strings in the column's dictionary; the next code.
+        var dictionaryCount: UInt64 = 0
+        /// Codes in the column's value array, padding included.
+        var listValueCount: UInt64 = 0
+    }
+
+    var slotCount: UInt64 = 0
+    var sealedCount: UInt64 = 0
+    var liveCount: UInt64 = 0
+    /// Grows with every transaction that changes the table.
+    var generation: UInt64 = 0
+    /// Grows when stored tail rows are changed in place, so that a snapshot knows whether it may go on with the last one's tail.
+    var tailGeneration: UInt64 = 0
+    /// Runs of consecutive integer keys in `ids`.
+    var runCount: UInt64 = 0
+    var columns: [Column]
+
+    init(columnCount: Int) { columns = Array(repeating: Column(), count: columnCount) }
+
+    static let fixedByteCount = 8 + 6 * 8
+
+    /// Layout: u32 version (1), u32 column count, the six counters, then two counters a column; all little-endian.
+    func encoded() -> [UInt8] {
+        var words: [UInt64] = [1 | UInt64(columns.count) << 32, slotCount, sealedCount, liveCount, generation, tailGeneration, runCount]
+        for column in columns {
+            words.append(column.dictionaryCount)
+            words.append(column.listValueCount)
+        }
+        return words.withUnsafeBytes { Array($0) }
+    }
+
+    init?(_ bytes: UnsafeRawBufferPointer) {
+        guard bytes.count >= Self.fixedByteCount else { return nil }
+        func word(_ i: Int) -> UInt64 { bytes.loadUnaligned(fromByteOffset: i * 8, as: UInt64.self) }
+        let columnCount = Int(word(0) >> 32)
+        guard word(0) & 0xFFFF_FFFF == 1, bytes.count == Self.fixedByteCount + columnCount * 16 else { return nil }
+        slotCount = word(1)
+        sealedCount = word(2)
+        liveCount = word(3)
+        generation = word(4)
+        tailGeneration = word(5)
+        runCount = word(6)
+        columns = (0 ..< columnCount).map { Column(dictionaryCount: word(7 + 2 * $0), listValueCount: word(8 + 2 * $0)) }
+        guard sealedCount <= slotCount, liveCount <= slotCount, slotCount < UInt64(UInt32.max) else { return nil }
+    }
+}

@@ -1,0 +1,174 @@
+import CLMDB
+import Foundation
+
+/// A write transaction: valid only inside the body it is handed to, on the writer thread.
+///
+/// When a change fails half done (the map is full, the disk fails), the transaction can only be undone: it throws that
+/// error again at the end even if the body has swallowed it.
+package final class WriteTransaction {
+    let core: EnvironmentCore
+    /// LMDB's transaction: the root's, or while a nested request runs, its own.
+    private(set) var transaction: Transaction
+    private var writers: [String: TableWriter] = [:]
+    /// About how many bytes the transaction has changed: the writer ends a group by it.
+    private(set) var changedByteCount = 0
+    private var isActive = false
+
+    /// What one transaction may change at most: its pages are in memory until the commit, and LMDB can keep only
+    /// 131,071 changed pages without writing some early.
+    static let maximumByteCount = 2 << 30
+
+    /// Waits for other processes' writers, then begins.
+    init(_ core: EnvironmentCore) throws(StorageError) {
+        self.core = core
+        try core.lockForWriting()
+        do throws(StorageError) {
+            transaction = try core.beginWrite(parent: nil)
+        } catch {
+            core.unlockForWriting()
+            throw error
+        }
+        do throws(StorageError) {
+            try core.room.begin(core, transaction)
+        } catch {
+            abort()
+            throw error
+        }
+    }
+
+    func run(_ body: (WriteTransaction) throws(StorageError) -> Void) throws(StorageError) {
+        isActive = true
+        defer {
+            isActive = false
+            writers.removeAll()
+        }
+        try body(self)
+        if let failure = transaction.failure { throw failure }
+        for writer in writers.values { try writer.flush() }
+        if let failure = transaction.failure { throw failure }
+    }
+
+    /// Runs a body in a transaction nested in this one: if it throws, only what it did is undone.
+    func runNested(_ body: (WriteTransaction) throws(StorageError) -> Void) throws(StorageError) {
+        let root = transaction
+        transaction = try core.beginWrite(parent: root.handle)
+        defer { transaction = root }
+        do throws(StorageError) {
+            try run(body)
+        } catch {
+            core.calls.abort(transaction.handle)
+            throw error
+        }
+        let code = core.calls.commit(transaction.handle)
+        guard code == 0 else { throw .system(code, doing: "committing", path: core.path) }
+    }
+
+    func commit(durable: Bool) throws(StorageError) {
+        defer { core.unlockForWriting() }
+        // The flag belongs to the environment, but only the writer thread commits.
+        if !durable { core.calls.setNoSync(core.handle, true) }
+        let code = core.calls.commit(transaction.handle)
+        if !durable { core.calls.setNoSync(core.handle, false) }
+        guard code == 0 else { throw .system(code, doing: "committing", path: core.path) }
+    }
+
+    func abort() {
+        core.calls.abort(transaction.handle)
+        core.unlockForWriting()
+    }
+
+    /// Called before something is added: finds room for it, and keeps count.
+    func demand(_ byteCount: Int) throws(StorageError) {
+        changedByteCount += byteCount
+        guard changedByteCount <= Self.maximumByteCount else {
+            throw StorageError(
+                .tooLarge, "\(core.path): a transaction may change 2 GiB at most; split it into several", path: core.path,
+                expected: Self.maximumByteCount, actual: changedByteCount)
+        }
+        try core.room.demand(byteCount, core)
+    }
+
+    private func checkActive() { precondition(isActive, "a write transaction is valid only inside its body") }
+
+    // MARK: Tables
+
+    /// Makes a table; the result carries the numbers assigned to it.
+    package func createTable(_ descriptor: TableDescriptor) throws(StorageError) -> TableDescriptor {
+        checkActive()
+        try descriptor.validate()
+        guard try transaction.tableBytes(descriptor.name) == nil else {
+            throw StorageError(.tableExists, "a table '\(descriptor.name)' exists already; choose another name, or drop it first", path: core.path)
+        }
+        try demand(16 * core.pageByteCount)
+        var table = descriptor
+        let listCount = table.columns.count { $0.type == .stringList }
+        var next = try transaction.takeArrayNumbers(4 + table.columns.count + listCount)
+        func take() -> UInt32 {
+            defer { next += 1 }
+            return next
+        }
+        table.id = take()
+        table.vectorArray = take()
+        table.keyArray = take()
+        table.deletedArray = take()
+        table.columnArrays = table.columns.map { _ in take() }
+        table.listArrays = table.columns.map { $0.type == .stringList ? take() : 0 }
+        table.blockRows = TableDescriptor.blockRows(vectorByteCount: table.vectorByteCount)
+        try transaction.putTable(table)
+        try transaction.putState(TableState(columnCount: table.columns.count), of: table)
+        return table
+    }
+
+    /// Removes a table and everything in it.
+    package func dropTable(_ name: String) throws(StorageError) {
+        checkActive()
+        writers[name] = nil
+        let descriptor = try core.descriptors.descriptor(name, transaction)
+        try transaction.removeTable(descriptor)
+    }
+
+    /// The table to write to; one object a transaction and name.
+    package func table(_ name: String) throws(StorageError) -> TableWriter {
+        checkActive()
+        if let writer = writers[name] { return writer }
+        let descriptor = try core.descriptors.descriptor(name, transaction)
+        let writer = try TableWriter(self, descriptor)
+        writers[name] = writer
+        return writer
+    }
+
+    package func tableNames() throws(StorageError) -> [String] {
+        checkActive()
+        return try transaction.tableNames()
+    }
+}
+
+extension EnvironmentCore {
+    func beginWrite(parent: OpaquePointer?) throws(StorageError) -> Transaction {
+        var transaction: OpaquePointer?
+        let code = calls.begin(handle, parent: parent, readOnly: false, transaction: &transaction)
+        guard code == 0, let transaction else { throw .system(code, doing: "starting to write", path: path) }
+        return Transaction(transaction, calls: calls, databases: databases, path: path)
+    }
+
+    /// LMDB's own writer lock waits for ever and says nothing; `flock` on the data file comes first and can give up.
+    func lockForWriting() throws(StorageError) {
+        let deadline = monotonicMicroseconds() + busyTimeoutMicroseconds
+        var pause = 50
+        while true {
+            let code = calls.tryLock(descriptor, exclusive: true)
+            if code == 0 { return }
+            guard code == EWOULDBLOCK || code == EINTR else { throw .system(code, doing: "locking", path: path) }
+            let left = deadline - monotonicMicroseconds()
+            guard left > 0 else {
+                throw StorageError(
+                    .busy, "\(path) is being written by another process, for longer than \(busyTimeoutMicroseconds / 1000) ms; try again, or raise the busy timeout",
+                    systemCode: code, path: path)
+            }
+            calls.pause(microseconds: min(pause, left))
+            pause = min(pause * 2, 5000)
+        }
+    }
+
+    func unlockForWriting() { calls.unlock(descriptor) }
+}

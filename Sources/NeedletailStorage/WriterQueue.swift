@@ -1,0 +1,161 @@
+import CLMDB
+import Foundation
+
+/// One call of ``Environment/write(durability:_:)``.
+struct WriteRequest: Sendable {
+    let durability: Durability
+    let run: @Sendable (WriteTransaction) throws(StorageError) -> Void
+    let finish: @Sendable (StorageError?) -> Void
+}
+
+/// The writer thread of a file and what waits for it.
+///
+/// Group commit: what has queued up while one commit was on its way to the disk shares the next one. The first request
+/// of a group runs in the root transaction itself; each further one in a nested transaction, whose abort undoes it alone.
+/// If the first one throws, the root is aborted (nothing else is in it yet) and the next starts a new one: so a request
+/// that comes alone, a bulk load's too, never pays for nesting.
+final class WriterQueue: @unchecked Sendable {
+    private let lock = Lock()
+    private var queue: [WriteRequest] = []
+    private var handles = 0
+    private var isRunning = false
+    private var isBusy = false
+    private var thread: pthread_t?
+
+    /// How many requests the last group had: as many are likely to come back, and are worth waiting for a moment.
+    private var lastGroupCount = 1
+    private var lastCommitMicroseconds = 0
+
+    private static let maximumGroupCount = 256
+    /// A group that has changed this much is committed before more joins it.
+    private static let maximumGroupByteCount = 64 << 20
+
+    func addHandle(_ core: EnvironmentCore) {
+        lock.withLock {
+            handles += 1
+            guard !isRunning else { return }
+            isRunning = true
+            let thread = Thread { [self] in loop(core) }
+            thread.name = "needletail-writer"
+            thread.stackSize = 8 << 20
+            thread.start()
+        }
+    }
+
+    /// Waits until the queue is empty; the last handle also ends the thread. A handle may also lose its last reference on
+    /// the writer thread itself, when a finished request lets go of what its body held: then there is nothing to wait for.
+    func removeHandle(isExplicit: Bool) {
+        lock.lock()
+        let isWriter = isOnWriterThread
+        precondition(!(isExplicit && isWriter), "a database cannot be closed from within its own write")
+        if !isWriter {
+            while !queue.isEmpty || isBusy { lock.wait() }
+        }
+        handles -= 1
+        lock.signal()
+        if !isWriter {
+            while isRunning, handles == 0 { lock.wait() }
+        }
+        lock.unlock()
+    }
+
+    private var isOnWriterThread: Bool { thread.map { pthread_equal($0, pthread_self()) != 0 } ?? false }
+
+    func enqueue(_ request: WriteRequest) {
+        lock.lock()
+        precondition(!isOnWriterThread, "a write cannot wait for another from within its own body")
+        queue.append(request)
+        lock.signal()
+        lock.unlock()
+    }
+
+    /// Wakes the thread, so that it starts to look after an idle snapshot.
+    func wake() {
+        lock.lock()
+        lock.signal()
+        lock.unlock()
+    }
+
+    private func loop(_ core: EnvironmentCore) {
+        lock.lock()
+        thread = pthread_self()
+        while true {
+            while queue.isEmpty, handles > 0 {
+                if core.snapshots.isHolding {
+                    lock.wait(microseconds: 500_000)
+                    core.snapshots.releaseIdle()
+                } else {
+                    lock.wait()
+                }
+            }
+            if queue.isEmpty { break }
+            isBusy = true
+            lock.unlock()
+            runGroup(core)
+            lock.lock()
+            isBusy = false
+            lock.signal()
+        }
+        core.snapshots.clear()
+        thread = nil
+        isRunning = false
+        lock.signal()
+        lock.unlock()
+    }
+
+    private func next(in group: Int) -> WriteRequest? {
+        lock.lock()
+        defer { lock.unlock() }
+        if queue.isEmpty, group < lastGroupCount, lastGroupCount > 1 {
+            // Those whose commit has just ended are about to come back; a wait far shorter than a sync lets them share the next.
+            let patience = min(200, lastCommitMicroseconds / 4)
+            let deadline = monotonicMicroseconds() + patience
+            while queue.isEmpty {
+                let left = deadline - monotonicMicroseconds()
+                guard left > 0 else { break }
+                lock.wait(microseconds: left)
+            }
+        }
+        return queue.isEmpty ? nil : queue.removeFirst()
+    }
+
+    /// Takes requests until the queue is empty or the group is full, commits, and answers them all.
+    private func runGroup(_ core: EnvironmentCore) {
+        var done: [WriteRequest] = []
+        var root: WriteTransaction?
+        var isFull = false
+        while done.count < Self.maximumGroupCount, (root?.changedByteCount ?? 0) < Self.maximumGroupByteCount {
+            guard let request = next(in: done.count) else { break }
+            do throws(StorageError) {
+                if let root {
+                    try root.runNested(request.run)
+                } else {
+                    let transaction = try WriteTransaction(core)
+                    do throws(StorageError) {
+                        try transaction.run(request.run)
+                    } catch {
+                        transaction.abort()
+                        throw error
+                    }
+                    root = transaction
+                }
+                done.append(request)
+                if request.durability == .full { isFull = true }
+            } catch {
+                request.finish(error)
+            }
+        }
+        guard let root else { return }
+        let start = monotonicMicroseconds()
+        var failure: StorageError?
+        do throws(StorageError) {
+            try root.commit(durable: isFull)
+        } catch {
+            failure = error
+        }
+        lastCommitMicroseconds = monotonicMicroseconds() - start
+        lastGroupCount = done.count
+        if failure == nil { core.snapshots.forget() }
+        for request in done { request.finish(failure) }
+    }
+}

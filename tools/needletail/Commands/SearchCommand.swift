@@ -1,0 +1,121 @@
+import ArgumentParser
+import Foundation
+import Needletail
+import NeedletailVision
+
+struct SearchCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "search", abstract: "Find the records nearest to a vector, a picture or another record.",
+        discussion: """
+            Examples:
+              needletail search photos.ntl photos --image query.jpg -k 10 --sheet result.html
+              needletail search photos.ntl photos --like ~/Pictures/tom.jpg --where "width >= 640 AND folder LIKE 'holiday%'"
+              needletail search items.ntl items --vector '[0.1, 0.2, 0.3]' -k 3 --fields name,price --json
+
+            Filters are what follows WHERE in SQL: = != < <= > >=, IN, BETWEEN, LIKE 'prefix%', CONTAINS, IS NULL, AND, OR, NOT.
+            Distances are those of the collection's metric: Euclidean for l2, 1 - cosine for cosine, minus the product for dot.
+            """)
+
+    @OptionGroup var target: CollectionArguments
+
+    @Option(help: ArgumentHelp("Search near a vector: a list of numbers, or a file that holds one.", valueName: "[…]|@file"))
+    var vector: VectorOption?
+
+    @Option(help: "Search near a picture.", completion: .file())
+    var image: String?
+
+    @Option(help: "Search near the record with this id, which is left out of the results.")
+    var like: String?
+
+    @Option(name: .customShort("k"), help: "How many to find (default: 10).")
+    var k: Int?
+
+    @Option(name: .customLong("where"), help: "Only records that match this filter take part.")
+    var filter: String?
+
+    @Option(help: "The share of the true nearest that must be found, above 0 and at most 1.")
+    var recall: Double?
+
+    @Flag(help: "Compare every record; the default as long as a collection has no index.")
+    var exact = false
+
+    @Option(help: "Find all within this distance, rather than the k nearest.")
+    var radius: Double?
+
+    @Option(help: "The fields to show, separated by commas (default: all).")
+    var fields: String?
+
+    @Option(help: "The model that turns the picture into a vector: a .safetensors file or its folder (default: the built-in one).", completion: .file())
+    var model: String?
+
+    @Option(help: "Also write the results as a page with pictures.", completion: .file(extensions: ["html"]))
+    var sheet: String?
+
+    @Option(help: "Threads that compute distances (default: all cores).")
+    var threads: Int?
+
+    @Flag(help: "Print one JSON object a hit and line.")
+    var json = false
+
+    func validate() throws {
+        guard [vector != nil, image != nil, like != nil].count(where: { $0 }) == 1 else {
+            throw ValidationError("Say what to search near: one of --vector, --image and --like.")
+        }
+        if let recall, !(recall > 0 && recall <= 1) { throw ValidationError("--recall must be above 0 and at most 1.") }
+        if recall != nil, radius != nil { throw ValidationError("--recall does not apply to --radius, which finds all within the distance.") }
+        if like != nil, radius != nil { throw ValidationError("--radius goes with --vector or --image.") }
+        if model != nil, image == nil { throw ValidationError("--model goes with --image.") }
+        if let k, k < 1 { throw ValidationError("-k must be at least 1.") }
+        if let threads, threads < 1 { throw ValidationError("--threads must be at least 1.") }
+    }
+
+    func run() async throws {
+        let database = try Database.existing(target.database, mode: .readOnly)
+        let collection = try database.collection(target.collection)
+        let filter = try filter.map { try Filter(parsing: $0) }
+        let shown = fields.map { $0.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) } }
+        let selection: FieldSelection = shown.map { .only($0) } ?? .all
+        let question = try Question(collection, vector: vector, image: image, like: like, model: model)
+
+        let start = ContinuousClock.now
+        let results = try search(collection, question, filter, selection)
+        let seconds = (ContinuousClock.now - start).seconds
+
+        let report = SearchReport(
+            schema: collection.schema, fields: shown ?? collection.schema.fields.map(\.name), results: results, seconds: seconds)
+        if json {
+            for line in report.jsonLines { print(line) }
+        } else {
+            for line in report.table(width: Terminal.width(of: FileHandle.standardOutput.fileDescriptor)) { print(line) }
+            print(report.summary)
+        }
+        if let sheet {
+            let page = try report.sheet(collection, database: target.database, question: question, filter: self.filter)
+            try Self.write(page.html, to: sheet)
+            if !json { print("Sheet: \(sheet)") }
+        }
+    }
+
+    private func search(
+        _ collection: Needletail.Collection, _ question: Question, _ filter: Filter?, _ selection: FieldSelection
+    ) throws -> SearchResults {
+        let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
+        switch question.subject {
+        case .record(let id):
+            return try collection.search(like: id, k: k ?? 10, where: filter, select: selection, recall: recall, threads: threads)
+        case .vector(let vector):
+            if let radius {
+                return try collection.search(near: vector, within: radius, limit: k, where: filter, select: selection, threads: threads)
+            }
+            return try collection.search(near: vector, k: k ?? 10, where: filter, select: selection, recall: recall, threads: threads)
+        }
+    }
+
+    private static func write(_ text: String, to path: String) throws {
+        do {
+            try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+        } catch {
+            throw ToolFailure(.io, "\(path): cannot be written: \(error.localizedDescription)")
+        }
+    }
+}

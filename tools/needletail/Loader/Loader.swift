@@ -1,0 +1,194 @@
+import Foundation
+import Needletail
+
+/// Loads files into a collection, which it makes if it is absent.
+///
+/// Batches are committed one by one without waiting for the disk, and one sync ends the load: a crash in between loses
+/// the last batches at most, and leaves a sound file that `--resume` goes on with.
+package struct Loader: Sendable {
+    package struct Options: Sendable {
+        package var plan = LoadPlan.Options()
+        package var metric: Metric?
+        package var element: ElementType?
+        /// Rows in a transaction; `nil` for as many as make about 32 MiB.
+        package var batchRows: Int?
+        package var resumes = false
+
+        package init() {}
+    }
+
+    package let database: String
+    package let collection: String
+    package let files: [String]
+    package let options: Options
+
+    package init(database: String, collection: String, files: [String], options: Options) {
+        self.database = database
+        self.collection = collection
+        self.files = files
+        self.options = options
+    }
+
+    /// Loads.
+    ///
+    /// - Parameters:
+    ///   - isCancelled: asked between batches; what is loaded stays.
+    ///   - progress: told what is done, of how much, in which unit.
+    package func run(
+        isCancelled: () -> Bool = { false }, progress: (Int, Int, String) -> Void = { _, _, _ in }
+    ) async throws -> LoadSummary {
+        let start = ContinuousClock.now
+        var database = Path.exists(database) ? try Database(path: self.database, mode: .readWrite) : nil
+        var collection = try database.flatMap { try $0.collectionNames().contains(self.collection) ? $0.collection(self.collection) : nil }
+        // Everything that can be wrong with the files' form is found before anything is written.
+        let plan = try LoadPlan(files: files, schema: collection?.schema, options: options.plan)
+        let isNew = collection == nil
+        if let collection {
+            try check(plan, against: collection.schema)
+        } else {
+            let made = try database ?? Database(path: self.database, mode: .create)
+            database = made
+            collection = try await made.createCollection(self.collection, schema: schema(for: plan))
+        }
+        guard let database, let collection else { preconditionFailure("both were opened or made above") }
+
+        var summary = LoadSummary(collection: self.collection, schema: collection.schema, isNew: isNew)
+        do {
+            try await load(plan, into: collection, &summary, isCancelled: isCancelled, progress: progress)
+        } catch {
+            if isNew, summary.loaded == 0 {
+                try await database.dropCollection(self.collection)
+            } else if summary.loaded > 0 {
+                try database.sync()
+                guard let failure = ToolFailure(error) else { throw error }
+                throw ToolFailure(
+                    failure.status,
+                    failure.message + "\nneedletail: \(Format.counted(summary.loaded, "row")) before it were loaded; --resume goes on after them")
+            }
+            throw error
+        }
+        try database.sync()
+        summary.seconds = (ContinuousClock.now - start).seconds
+        return summary
+    }
+
+    // MARK: The collection
+
+    private func schema(for plan: LoadPlan) -> Schema {
+        let element: ElementType
+        if let wanted = options.element {
+            element = wanted
+        } else {
+            switch plan.component {
+            case .f16: element = .f16
+            case .i8: element = .i8
+            case .f32, .f64, .u8, nil: element = .f32
+            }
+        }
+        return Schema(dimension: plan.dimension, metric: options.metric ?? .l2, element: element, fields: plan.fields.map(\.field))
+    }
+
+    private func check(_ plan: LoadPlan, against schema: Schema) throws {
+        guard plan.dimension == schema.dimension else {
+            throw ToolFailure(
+                .badData, "\(files[0]): vectors of \(plan.dimension) components; collection '\(collection)' holds vectors of \(schema.dimension)")
+        }
+        if let metric = options.metric, metric != schema.metric {
+            throw ToolFailure(.usage, "--metric \(metric.rawValue): collection '\(collection)' exists and has metric \(schema.metric.rawValue); leave --metric out, or load into a new collection")
+        }
+        if let element = options.element, element != schema.element {
+            throw ToolFailure(.usage, "--element \(element.rawValue): collection '\(collection)' exists and stores \(schema.element.rawValue); leave --element out, or load into a new collection")
+        }
+        for field in options.plan.fields where schema.field(field.name)?.type != field.type {
+            throw ToolFailure(.usage, "--field \(field.name):\(field.type): collection '\(collection)' exists and has no such field; leave --field out, or load into a new collection")
+        }
+    }
+
+    // MARK: The rows
+
+    private func load(
+        _ plan: LoadPlan, into collection: Needletail.Collection, _ summary: inout LoadSummary,
+        isCancelled: () -> Bool, progress: (Int, Int, String) -> Void
+    ) async throws {
+        var source = try RowSource(plan, skipsBadRows: options.plan.skipsBadRows)
+        if options.resumes { summary.alreadyThere = try resume(&source, in: collection) }
+        let batchRows = options.batchRows ?? min(65_536, max(1000, (32 << 20) / (plan.dimension * 4)))
+        while let batch = try source.next(limit: batchRows) {
+            let rows = batch.count
+            let written = try await insert(batch, into: collection, &source)
+            summary.loaded += written.inserted
+            summary.alreadyThere += rows - written.inserted - written.skipped
+            if let total = plan.rowCount {
+                progress(summary.loaded + summary.alreadyThere + source.skipped.count, total, "rows")
+            } else {
+                progress(source.bytesRead, plan.byteCount, "bytes")
+            }
+            if isCancelled() {
+                summary.isCancelled = true
+                break
+            }
+        }
+        summary.skipped = source.skipped
+    }
+
+    /// Passes over the rows that are there. Numbered rows came in order, so those below the count are done; a batch
+    /// with other ids is compared with the collection when it is inserted.
+    private func resume(_ source: inout RowSource, in collection: Needletail.Collection) throws -> Int {
+        let count = try collection.count()
+        guard source.plan.idColumn == nil, count > 0, try collection.get(.int(Int64(count - 1)), select: .none) != nil else { return 0 }
+        return try source.skip(rows: count)
+    }
+
+    /// Inserts a batch; without its bad rows, if those are to be passed over.
+    private func insert(
+        _ batch: RowBatch, into collection: Needletail.Collection, _ source: inout RowSource
+    ) async throws -> (inserted: Int, skipped: Int) {
+        var batch = batch
+        var skipped = 0
+        while batch.count > 0 {
+            do throws(NeedletailError) {
+                return (try await collection.insert(
+                    batch.recordBatch(source.plan), onConflict: options.resumes ? .skip : .fail, durability: .relaxed), skipped)
+            } catch {
+                guard let row = error.row, row < batch.count else { throw error }
+                // The first bad row is often not the only one: those that can be seen go at once.
+                var bad = [(row: row, reason: reason(error))]
+                if options.plan.skipsBadRows, [.invalidVector, .zeroVector].contains(error.code) {
+                    bad += batch.unusableRows(needsDirection: collection.schema.metric == .cosine).filter { $0.row != row }
+                }
+                for (row, reason) in bad {
+                    let (path, place) = batch.place(ofRow: row)
+                    try source.skip(InputError(path, place, status: ExitStatus(error.code), reason))
+                }
+                skipped += bad.count
+                batch.remove(Set(bad.map(\.row)))
+            }
+        }
+        return (0, skipped)
+    }
+
+    private func reason(_ error: NeedletailError) -> String {
+        switch error.code {
+        case .duplicateID: error.message + " (--resume goes on after the rows that are there)"
+        case .invalidVector, .zeroVector: error.message + " (--skip-bad passes over such rows)"
+        default: error.message
+        }
+    }
+}
+
+extension RowBatch {
+    /// The batch in the form that a collection takes. Mapped vectors stay where they are: the batch keeps the map alive.
+    func recordBatch(_ plan: LoadPlan) -> RecordBatch {
+        let ids: RecordBatch.IDs
+        switch self.ids {
+        case .numbers(let first): ids = .range(first ..< first + Int64(count))
+        case .explicit(let list): ids = .list(list)
+        }
+        var columns: [String: RecordBatch.Column] = [:]
+        for (planned, column) in zip(plan.fields, self.columns) { columns[planned.field.name] = column }
+        if case .mapped(let file, let firstRow) = vectors, file.isMappedFloat, let base = file.pointer(toRow: firstRow) {
+            return RecordBatch(ids: ids, unsafeVectors: base, rowByteStride: file.stride, columns: columns, payloads: payloads)
+        }
+        return RecordBatch(ids: ids, vectors: allFloats, columns: columns, payloads: payloads)
+    }
+}
