@@ -121,17 +121,17 @@ extension FlatIndex {
         var rows = scratch.wideRows
         var rowStride = dimension
         if inPlace {
-            rows = UnsafeMutableRawPointer(mutating: vectors.row(tile.slots[0])).assumingMemoryBound(to: Float.self)
+            rows = UnsafeMutableRawPointer(mutating: vectors.vector(Int(tile.slots[0]))).assumingMemoryBound(to: Float.self)
             rowStride = vectors.stride / MemoryLayout<Float>.stride
         } else {
             for i in 0 ..< tile.count {
-                element.decode(vectors.row(tile.slots[i]), count: dimension, to: rows + i * dimension)
+                element.decode(vectors.vector(Int(tile.slots[i])), count: dimension, to: rows + i * dimension)
             }
         }
         for i in 0 ..< tile.count {
             let squared = metric == .dot ? nt_dot_f32(rows + i * rowStride, rows + i * rowStride, dimension) : 0
             batch.bounds.rowTerms(
-                norm: vectors.norm(tile.slots[i]), squaredNorm: squared, bias: &scratch.biases[i], scale: &scratch.scales[i])
+                norm: vectors.norm(Int(tile.slots[i])), squaredNorm: squared, bias: &scratch.biases[i], scale: &scratch.scales[i])
         }
         for group in 0 ..< batch.groupCount {
             let first = group * QueryBatch.groupQueries
@@ -157,7 +157,7 @@ extension FlatIndex {
                 let column = Int(survivor & 0xFFFF)
                 let slot = tile.slots[Int(survivor >> 16)]
                 let query = first + column
-                let distance = kernels.one(batch.queries.queries + query, vectors.row(slot), vectors.norm(slot))
+                let distance = kernels.one(batch.queries.queries + query, vectors.vector(Int(slot)), vectors.norm(Int(slot)))
                 // False for NaN, which must not enter.
                 guard distance <= heaps[query].threshold else { continue }
                 heaps[query].offer(nt_key(distance, slot))
