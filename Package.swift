@@ -27,7 +27,7 @@ let package = Package(
         .target(name: "CNeedletailCodecs", dependencies: ["CJPEG", "CPNG", "CWebP"]),
 
         .target(name: "NeedletailStorage", dependencies: ["CLMDB", "CNeedletailKernels"]),
-        .target(name: "NeedletailIndex", dependencies: ["CNeedletailKernels", "COpenBLAS", "NeedletailStorage"]),
+        .target(name: "NeedletailIndex", dependencies: ["CNeedletailKernels", "NeedletailStorage"]),
         .target(name: "Needletail", dependencies: ["CNeedletailKernels", "NeedletailStorage", "NeedletailIndex"]),
         .target(
             name: "NeedletailVision",

@@ -79,7 +79,7 @@ struct FlatIndexTests {
                 return test.element == .i8 ? (value * 40).rounded() + offset : value + offset
             }
             let index = table.index
-            for queryCount in [1, 3, 5, 33, 300] where dimension < 700 || queryCount < 40 {
+            for queryCount in [1, 5, 12, 33, 300] where dimension < 700 || queryCount < 40 {
                 var queries = (0 ..< queryCount).map { i in
                     i % 2 == 0
                         ? table.values[Int.random(in: 0 ..< count, using: &random)]
@@ -113,7 +113,7 @@ struct FlatIndexTests {
         let deleted = Bitmap(count: table.count) { _ in Int.random(in: 0 ..< 50, using: &random) == 0 }
         for sparse in [false, true] {
             let allowed = sparse ? Bitmap(count: table.count) { _ in Int.random(in: 0 ..< 300, using: &random) == 0 } : nil
-            let queries = (0 ..< 8).map { _ in (0 ..< 128).map { _ in Float(Int.random(in: -30 ... 30, using: &random)) } }
+            let queries = (0 ..< 13).map { _ in (0 ..< 128).map { _ in Float(Int.random(in: -30 ... 30, using: &random)) } }
             let single = queries.map { index.search($0, k: 25, allowed: allowed, deleted: deleted) }
             for threads in [2, 3, 16] {
                 #expect(queries.map { index.search($0, k: 25, allowed: allowed, deleted: deleted, threads: threads) } == single)
@@ -137,7 +137,7 @@ struct FlatIndexTests {
         #expect(found.count == 160)
         #expect(found.allSatisfy { $0.slot % 5 != 0 && !$0.distance.isNaN })
         #expect(found.suffix(22).allSatisfy { $0.slot % 7 == 0 && $0.distance == .infinity })
-        #expect(table.index.search(batch: Array(repeating: query, count: 6), k: 200) == Array(repeating: found, count: 6))
+        #expect(table.index.search(batch: Array(repeating: query, count: 20), k: 200) == Array(repeating: found, count: 20))
         #expect(table.index.search([Float](repeating: .nan, count: 9), k: 5).isEmpty)
     }
 

@@ -16,8 +16,9 @@
 //
 // NaN and infinity follow IEEE 754. A NaN component anywhere makes the distance NaN. Squared L2 is +∞ where one side has
 // an infinity that the other lacks, and NaN where both have it in the same place (∞ - ∞). A dot product is NaN where an
-// infinity meets a zero or infinities of both signs meet. Scans never return a row whose distance is NaN; a row at +∞ is
-// returned where the threshold is +∞.
+// infinity meets a zero or infinities of both signs meet. Finite components whose squares or products leave the range of
+// f32 give what their infinities or zeros give: keep norms within 1e-18 ... 1e18.
+// Scans never return a row whose distance is NaN; a row at +∞ is returned where the threshold is +∞.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -128,6 +129,11 @@ static inline uint32_t nt_key_slot(uint64_t key) { return (uint32_t)key; }
 /// Writes row << 16 | column of each, row by row, and returns how many; `out` has room for m × n.
 size_t nt_survivors(const float *c, size_t ldc, size_t m, size_t n, const float *bias, const float *scale,
                     const float *limits, uint32_t *out);
+
+/// Asks for `byte_count` bytes to be brought into the second-level cache. They need not exist: nothing faults.
+static inline void nt_prefetch(const void *bytes, size_t byte_count) {
+    for (size_t i = 0; i < byte_count; i += 64) __builtin_prefetch((const char *)bytes + i, 0, 2);
+}
 
 // MARK: Tiers
 

@@ -8,11 +8,18 @@ import NeedletailStorage
 // give the same bits, and the cancellation in ‖x‖² − 2x·q + ‖q‖² leaks into no result.
 
 extension FlatIndex {
-    /// Below this many queries, one scan after another is faster.
-    private static let leastBatch = 4
+    /// Below this many queries, one scan after another is faster; scans of i8 move a quarter of the bytes and compute in
+    /// integers, while products are of f32 whatever is stored.
+    private var leastBatch: Int { element == .i8 ? 12 : 6 }
 
-    /// Queries that are searched in one pass over the vectors; it bounds the memory for their heaps.
+    /// Rows that are multiplied between two prefetches.
+    private static let sliceRows = 48
+
+    /// Queries that are searched in one pass over the vectors, at most.
     private static let passQueries = 1024
+
+    /// Bytes that the heaps of one pass may take; a large k makes passes smaller.
+    private static let heapByteCount = 256 << 20
 
     /// The k nearest slots of each query, as `search(_:k:…)` finds them.
     ///
@@ -27,7 +34,7 @@ extension FlatIndex {
         precondition(queries.count == count * dimension, "a batch holds count × dimension components")
         let capacity = min(k, vectors.count)
         guard count > 0, capacity > 0, let base = queries.baseAddress else { return Array(repeating: [], count: count) }
-        if count < Self.leastBatch {
+        if count < leastBatch {
             return (0 ..< count).map { i in
                 let query = UnsafeBufferPointer(start: base + i * dimension, count: dimension)
                 return search(query, k: k, allowed: allowed, deleted: deleted, threads: threads)
@@ -36,8 +43,10 @@ extension FlatIndex {
         let mask = SlotMask(allowed: allowed, deleted: deleted, count: vectors.count)
         var results: [[Neighbor]] = []
         results.reserveCapacity(count)
-        for first in stride(from: 0, to: count, by: Self.passQueries) {
-            let pass = min(Self.passQueries, count - first)
+        let heapsInMemory = Self.heapByteCount / (capacity * max(threads, 1) * MemoryLayout<UInt64>.stride)
+        let passQueries = max(1, min(Self.passQueries, heapsInMemory))
+        for first in stride(from: 0, to: count, by: passQueries) {
+            let pass = min(passQueries, count - first)
             results += searchPass(base + first * dimension, count: pass, capacity: capacity, mask: mask, threads: threads)
         }
         return results
@@ -112,22 +121,34 @@ extension FlatIndex {
         var rows = scratch.wideRows
         var rowStride = dimension
         if inPlace {
-            rows = UnsafeMutableRawPointer(mutating: vectors.row(tile.slots[0])).assumingMemoryBound(to: Float.self)
+            rows = UnsafeMutableRawPointer(mutating: vectors.vector(Int(tile.slots[0]))).assumingMemoryBound(to: Float.self)
             rowStride = vectors.stride / MemoryLayout<Float>.stride
         } else {
             for i in 0 ..< tile.count {
-                element.decode(vectors.row(tile.slots[i]), count: dimension, to: rows + i * dimension)
+                element.decode(vectors.vector(Int(tile.slots[i])), count: dimension, to: rows + i * dimension)
             }
         }
         for i in 0 ..< tile.count {
             let squared = metric == .dot ? nt_dot_f32(rows + i * rowStride, rows + i * rowStride, dimension) : 0
             batch.bounds.rowTerms(
-                norm: vectors.norm(tile.slots[i]), squaredNorm: squared, bias: &scratch.biases[i], scale: &scratch.scales[i])
+                norm: vectors.norm(Int(tile.slots[i])), squaredNorm: squared, bias: &scratch.biases[i], scale: &scratch.scales[i])
         }
         for group in 0 ..< batch.groupCount {
             let first = group * QueryBatch.groupQueries
             let width = min(QueryBatch.groupQueries, batch.count - first)
-            nt_sgemm(rows, rowStride, tile.count, batch.packedGroup(group), dimension, width, scratch.products, width)
+            let packed = batch.packedGroup(group)
+            if inPlace, group == 0 {
+                // By slices, between which as much of the next tile is fetched: the product itself reads rows side by
+                // side, which the hardware's prefetcher does not follow.
+                for first in stride(from: 0, to: tile.count, by: Self.sliceRows) {
+                    let height = min(Self.sliceRows, tile.count - first)
+                    let slice = rows + first * rowStride
+                    nt_prefetch(slice + tile.count * rowStride, height * rowStride * MemoryLayout<Float>.stride)
+                    nt_sgemm(slice, rowStride, height, packed, dimension, width, scratch.products + first * width, width)
+                }
+            } else {
+                nt_sgemm(rows, rowStride, tile.count, packed, dimension, width, scratch.products, width)
+            }
             let limits = scratch.limits + first
             let found = nt_survivors(
                 scratch.products, width, tile.count, width, scratch.biases, scratch.scales, limits, scratch.survivors)
@@ -136,7 +157,7 @@ extension FlatIndex {
                 let column = Int(survivor & 0xFFFF)
                 let slot = tile.slots[Int(survivor >> 16)]
                 let query = first + column
-                let distance = kernels.one(batch.queries.queries + query, vectors.row(slot), vectors.norm(slot))
+                let distance = kernels.one(batch.queries.queries + query, vectors.vector(Int(slot)), vectors.norm(Int(slot)))
                 // False for NaN, which must not enter.
                 guard distance <= heaps[query].threshold else { continue }
                 heaps[query].offer(nt_key(distance, slot))

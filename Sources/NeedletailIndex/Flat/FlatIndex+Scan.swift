@@ -27,17 +27,6 @@ extension VectorBlocks {
         let blocks = UnsafeRawPointer(pointers).assumingMemoryBound(to: UnsafeRawPointer?.self)
         return nt_rows(blocks: blocks, stride: stride, block_shift: UInt32(blockShift))
     }
-
-    @inline(__always)
-    func row(_ slot: UInt32) -> UnsafeRawPointer {
-        pointers[Int(slot) >> blockShift] + (Int(slot) & ((1 << blockShift) - 1)) * stride
-    }
-
-    @inline(__always)
-    func norm(_ slot: UInt32) -> Float {
-        let norms = pointers[Int(slot) >> blockShift] + stride << blockShift
-        return norms.loadUnaligned(fromByteOffset: (Int(slot) & ((1 << blockShift) - 1)) * 4, as: Float.self)
-    }
 }
 
 extension FlatIndex {
