@@ -3,23 +3,29 @@ import NeedletailStorage
 
 /// The other process of the tests that need one:
 ///
-///     CrashChild workload FILE SEED         runs steps for ever, prints the count after each commit
+///     CrashChild workload FILE SEED [STEPS] runs steps, for ever or up to a number; prints the count after each commit
 ///     CrashChild hold FILE MILLISECONDS     holds the write lock for so long, prints `held` once it has it
 ///     CrashChild append FILE FIRST COUNT MAP  adds rows FIRST ... to the table `crash`, with a map of so many bytes
-///     CrashChild read FILE [USER]           opens for reading only, as a user without rights if asked, prints the number of records
+///     CrashChild read FILE [MILLISECONDS]   opens for reading only, prints the number of records, keeps its snapshot for so long
+///     CrashChild as USER …                  the same without the rights of the one who started it
 ///
 /// Prints `error: CODE` and exits with status 1 where the storage throws.
 @main
 struct CrashChild {
     static func main() {
-        let arguments = Array(CommandLine.arguments.dropFirst())
+        var arguments = Array(CommandLine.arguments.dropFirst())
+        if arguments.first == "as", arguments.count > 1, let user = UInt32(arguments[1]) {
+            guard setgid(user) == 0, setuid(user) == 0 else { return fail("user") }
+            arguments.removeFirst(2)
+        }
         guard arguments.count >= 2 else { return fail("usage") }
         do throws(StorageError) {
             switch arguments[0] {
-            case "workload": try workload(arguments[1], seed: arguments.count > 2 ? UInt64(arguments[2]) ?? 1 : 1)
+            case "workload": try workload(arguments[1], seed: arguments.count > 2 ? UInt64(arguments[2]) ?? 1 : 1,
+                                         steps: arguments.count > 3 ? Int(arguments[3]) ?? 0 : .max)
             case "hold": try hold(arguments[1], milliseconds: arguments.count > 2 ? Int(arguments[2]) ?? 100 : 100)
             case "append": try append(arguments[1], numbers: arguments.dropFirst(2).map { Int($0) ?? 0 })
-            case "read": try read(arguments[1], user: arguments.count > 2 ? UInt32(arguments[2]) : nil)
+            case "read": try read(arguments[1], milliseconds: arguments.count > 2 ? Int(arguments[2]) ?? 0 : 0)
             default: fail("usage")
             }
         } catch {
@@ -34,14 +40,14 @@ struct CrashChild {
         exit(1)
     }
 
-    private static func workload(_ path: String, seed: UInt64) throws(StorageError) {
+    private static func workload(_ path: String, seed: UInt64, steps: Int) throws(StorageError) {
         let environment = try Environment(path: path)
         let workload = CrashWorkload(seed: seed)
         if try environment.snapshot().table(CrashWorkload.descriptor.name) == nil {
             try environment.writeBlocking { transaction throws(StorageError) in _ = try transaction.createTable(CrashWorkload.descriptor) }
         }
         var step = try workload.stepCount(environment)
-        while true {
+        while step < steps {
             try workload.run(step, environment)
             step += 1
             say("\(step)")
@@ -71,9 +77,11 @@ struct CrashChild {
         say("done")
     }
 
-    private static func read(_ path: String, user: UInt32?) throws(StorageError) {
-        if let user, setgid(user) != 0 || setuid(user) != 0 { return fail("user") }
+    private static func read(_ path: String, milliseconds: Int) throws(StorageError) {
         let environment = try Environment(path: path, options: .init(readOnly: true))
-        say("\(try environment.snapshot().table(CrashWorkload.descriptor.name)?.liveCount ?? -1)")
+        let snapshot = try environment.snapshot()
+        say("\(try snapshot.table(CrashWorkload.descriptor.name)?.liveCount ?? -1)")
+        usleep(UInt32(milliseconds) * 1000)
+        withExtendedLifetime(snapshot) {}
     }
 }
