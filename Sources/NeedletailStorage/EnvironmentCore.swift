@@ -52,12 +52,12 @@ final class EnvironmentCore: @unchecked Sendable {
         let lockExisted = try Self.identity(of: lockPath, calls: calls) != nil
         var opened = try LMDBFile(path: path, options: options, fileByteCount: probe.byteCount, calls: calls)
         do throws(StorageError) {
+            try FileProbe.checkLength(path: path, calls: calls, environment: opened.handle)
             databases = try opened.prepare(path: path, readOnly: options.readOnly, calls: calls)
             guard let identity = try Self.identity(of: path, calls: calls) else {
                 throw StorageError(.notFound, "\(path) was removed while it was opened", path: path)
             }
             self.identity = identity
-            try FileProbe.checkLength(path: path, calls: calls, environment: opened.handle)
         } catch {
             calls.close(opened.handle)
             if !lockExisted, error.code == .notADatabase { calls.remove(path: lockPath) }

@@ -12,15 +12,10 @@ import Testing
         && (try? run(["python3", "--version"]).status) == 0
 
     private static func run(_ arguments: [String]) throws -> (status: Int32, output: String) {
-        let process = Process(), pipe = Pipe()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = arguments
-        process.standardOutput = pipe
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        let data = pipe.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        return (process.terminationStatus, String(decoding: data, as: UTF8.self))
+        let process = try ChildProcess(arguments[0], Array(arguments.dropFirst()), isQuiet: true)
+        var lines: [String] = []
+        while let line = process.readLine() { lines.append(line) }
+        return (process.wait(), lines.joined(separator: "\n"))
     }
 
     private func readFormat(_ path: String) throws -> (status: Int32, lines: [[String: Any]]) {
@@ -175,9 +170,12 @@ import Testing
             if let range = whole.range(of: start) { places.append(range.lowerBound ..< range.lowerBound + 4 * Self.dimension * 64) }
         }
         for position in ColumnType.allCases.indices {
-            let segment = try table.column(position).segments[0]
-            let values = Data(bytes: segment.values, count: 64 * ColumnType.allCases[position].width)
-            if let range = whole.range(of: values) { places.append(range) }
+            // A chunk's header has its checksum, which tells it from older copies of the chunk in free pages.
+            let segment = try table.column(position).segments[0], width = ColumnType.allCases[position].width
+            let valuesOffset = 48 + max(65536 / width, 64) / 8
+            if let range = whole.range(of: Data(bytes: segment.values - valuesOffset, count: 48)) {
+                places.append(range.lowerBound + valuesOffset ..< range.lowerBound + valuesOffset + 64 * width)
+            }
         }
         #expect(places.count >= 5)
         environment.close()

@@ -22,10 +22,16 @@ public final class ChildProcess {
         return URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
     }
 
-    /// Starts `program` with the arguments.
-    public init(_ program: String, _ arguments: [String]) throws {
-        process.executableURL = Self.programs.appendingPathComponent(program)
-        process.arguments = arguments
+    /// Starts `program`, one built with the tests or else one of the system's, with the arguments.
+    public init(_ program: String, _ arguments: [String], isQuiet: Bool = false) throws {
+        let built = Self.programs.appendingPathComponent(program)
+        if FileManager.default.isExecutableFile(atPath: built.path) {
+            process.executableURL = built
+        } else {
+            process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        }
+        if isQuiet { process.standardError = FileHandle.nullDevice }
+        process.arguments = process.executableURL == built ? arguments : [program] + arguments
         process.standardOutput = output
         try process.run()
     }
@@ -37,9 +43,12 @@ public final class ChildProcess {
                 defer { buffer = Data(buffer[(end + 1)...]) }
                 return String(decoding: buffer[..<end], as: UTF8.self)
             }
-            let more = output.fileHandleForReading.availableData
-            guard !more.isEmpty else { return nil }
-            buffer.append(more)
+            // Not through FileHandle, which ends the process when a signal interrupts the read.
+            var bytes = [UInt8](repeating: 0, count: 65536)
+            let count = read(output.fileHandleForReading.fileDescriptor, &bytes, bytes.count)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { return nil }
+            buffer.append(contentsOf: bytes[..<count])
         }
     }
 
