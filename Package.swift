@@ -50,7 +50,11 @@ let package = Package(
         .testTarget(name: "NeedletailVisionTests", dependencies: ["NeedletailVision", "NeedletailTestSupport"]),
         .testTarget(name: "NeedletailTests", dependencies: ["Needletail", "NeedletailTestSupport"]),
         .testTarget(name: "NeedletailToolTests", dependencies: ["NeedletailTool", "NeedletailTestSupport"]),
-        .testTarget(name: "CrashTests", dependencies: ["Needletail", "NeedletailTestSupport"]),
+        // The other process of the tests that need one; what it writes is known to the tests, which import it.
+        .executableTarget(
+            name: "CrashChild", dependencies: ["NeedletailStorage", "NeedletailTestSupport"], path: "Tests/CrashTests/Child"),
+        .testTarget(
+            name: "CrashTests", dependencies: ["NeedletailStorage", "NeedletailTestSupport", "CrashChild"], exclude: ["Child"]),
         .testTarget(name: "FormatTests", dependencies: ["Needletail", "NeedletailStorage", "NeedletailTestSupport"]),
     ],
     swiftLanguageModes: [.v6],

@@ -123,7 +123,7 @@ final class DescriptorCache: @unchecked Sendable {
         }
         guard descriptor.name == name, descriptor.id > 0, descriptor.vectorByteCount > 0,
               descriptor.vectorByteCount <= TableDescriptor.maximumVectorByteCount,
-              descriptor.blockRows == TableDescriptor.blockRows(vectorByteCount: descriptor.vectorByteCount),
+              64 ... 4096 ~= descriptor.blockRows, descriptor.blockRows.nonzeroBitCount == 1,
               descriptor.columnArrays.count == descriptor.columns.count, descriptor.listArrays.count == descriptor.columns.count
         else { throw transaction.corrupt("the description of table '\(name)' contradicts itself") }
         lock.withLock { entries[name] = (copy, descriptor) }

@@ -7,14 +7,14 @@ import Foundation
 /// 1. One core a file and process (``FileRegistry``); it lives as long as it has users: environments and snapshots.
 /// 2. Write transactions begin, run and end on the writer thread, and only while it holds the file's `flock`.
 /// 3. A read transaction belongs to a ``SnapshotCore``, whose lock guards every LMDB call on it.
-/// 4. The map is never moved while a snapshot lives, so resolved pointers hold as long as their snapshot.
+/// 4. The map is never moved while a snapshot lives, so resolved pointers hold as long as their snapshot. It moves only
+///    when another process with a larger map has grown the file, and nobody reads here.
 ///
 /// After `fork` a child must not touch an environment opened by its parent (LMDB's rule): it opens its own.
 final class EnvironmentCore: @unchecked Sendable {
     let path: String
     let identity: FileIdentity
     let isReadOnly: Bool
-    let mapByteCount: Int
     let pageByteCount: Int
     let busyTimeoutMicroseconds: Int
     let calls: LMDBCalls
@@ -24,8 +24,10 @@ final class EnvironmentCore: @unchecked Sendable {
     /// The folder's lock file cannot be used: snapshots hold a shared lock on the data file instead, and writers wait for them.
     let locksByFile: Bool
 
-    /// Guarded by ``FileRegistry``.
+    /// Environments and snapshots; guarded by ``FileRegistry``.
     var users = 0
+    /// Read transactions that run or are about to; guarded by ``FileRegistry``.
+    var readCount = 0
 
     let snapshots = SnapshotCache()
     let writer = WriterQueue()
@@ -50,12 +52,12 @@ final class EnvironmentCore: @unchecked Sendable {
         let lockExisted = try Self.identity(of: lockPath, calls: calls) != nil
         var opened = try LMDBFile(path: path, options: options, fileByteCount: probe.byteCount, calls: calls)
         do throws(StorageError) {
+            try FileProbe.checkLength(path: path, calls: calls, environment: opened.handle)
             databases = try opened.prepare(path: path, readOnly: options.readOnly, calls: calls)
             guard let identity = try Self.identity(of: path, calls: calls) else {
                 throw StorageError(.notFound, "\(path) was removed while it was opened", path: path)
             }
             self.identity = identity
-            try FileProbe.checkLength(path: path, calls: calls, environment: opened.handle)
         } catch {
             calls.close(opened.handle)
             if !lockExisted, error.code == .notADatabase { calls.remove(path: lockPath) }
@@ -70,8 +72,7 @@ final class EnvironmentCore: @unchecked Sendable {
         locksByFile = opened.locksByFile
         descriptor = calls.fileDescriptor(handle)
         pageByteCount = calls.pageByteCount(handle)
-        mapByteCount = Int(calls.information(handle).me_mapsize)
-        room = RoomInReserve(mapByteCount: mapByteCount, pageByteCount: pageByteCount)
+        room = RoomInReserve(pageByteCount: pageByteCount)
         if !locksByFile { _ = calls.clearStaleReaders(handle) }
     }
 
@@ -82,10 +83,13 @@ final class EnvironmentCore: @unchecked Sendable {
 
     var lastTransactionID: UInt64 { UInt64(calls.information(handle).me_last_txnid) }
 
-    /// A read transaction on the newest commit.
+    /// A read transaction on the newest commit; its ``SnapshotCore`` is already counted.
     func beginRead() throws(StorageError) -> Transaction {
         var transaction: OpaquePointer?
-        let code = calls.begin(handle, parent: nil, readOnly: true, transaction: &transaction)
+        var code = calls.begin(handle, parent: nil, readOnly: true, transaction: &transaction)
+        if code == MDB_MAP_RESIZED, FileRegistry.shared.adoptGrownMap(self, ownReads: 1) {
+            code = calls.begin(handle, parent: nil, readOnly: true, transaction: &transaction)
+        }
         guard code == 0, let transaction else { throw .system(code, doing: "starting to read", path: path) }
         return Transaction(transaction, calls: calls, databases: databases, path: path)
     }

@@ -34,12 +34,24 @@ final class FileRegistry: @unchecked Sendable {
         return core
     }
 
-    /// One more user of a core that has some.
-    func retain(_ core: EnvironmentCore) {
+    /// One more snapshot of a core that has users.
+    func beginReading(_ core: EnvironmentCore) {
         lock.withLock {
             precondition(core.users > 0, "a closed file has no new users")
             core.users += 1
+            core.readCount += 1
         }
+    }
+
+    func endReading(_ core: EnvironmentCore) {
+        lock.withLock { core.readCount -= 1 }
+        release(core)
+    }
+
+    /// Another process has grown the file beyond the map: adopts its size. False while snapshots live here, since the
+    /// map would move under them, and while a write runs.
+    func adoptGrownMap(_ core: EnvironmentCore, ownReads: Int) -> Bool {
+        lock.withLock { core.readCount == ownReads && core.calls.adoptMapSize(core.handle) == 0 }
     }
 
     /// One user less; the last closes the file.

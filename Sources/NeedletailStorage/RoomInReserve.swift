@@ -8,9 +8,8 @@ import Foundation
 /// end, which are allocated ahead (`fallocate`) in steps. A delete may use the reserve.
 /// Used by the writer thread only.
 final class RoomInReserve: @unchecked Sendable {
-    private let mapByteCount: Int
     private let pageByteCount: Int
-    let reserveByteCount: Int
+    private var reserveByteCount = 0
     /// The offset up to which the file has blocks.
     private var allocatedEnd = 0
     /// Bytes that the running transaction may still add to the map, or nil where they have not been counted.
@@ -18,21 +17,22 @@ final class RoomInReserve: @unchecked Sendable {
     private var start = 0
     private var spent = 0
 
-    init(mapByteCount: Int, pageByteCount: Int) {
-        self.mapByteCount = mapByteCount
-        self.pageByteCount = pageByteCount
-        reserveByteCount = min(1 << 20, mapByteCount / 8)
-    }
+    init(pageByteCount: Int) { self.pageByteCount = pageByteCount }
 
     /// At the start of a write transaction.
-    func begin(_ core: EnvironmentCore, _ transaction: Transaction) throws(StorageError) {
+    func begin(_ core: EnvironmentCore) throws(StorageError) {
         spent = 0
-        start = (Int(core.calls.information(core.handle).me_last_pgno) + 1) * pageByteCount
+        let information = core.calls.information(core.handle)
+        let mapByteCount = Int(information.me_mapsize)
+        reserveByteCount = min(1 << 20, mapByteCount / 8)
+        start = (Int(information.me_last_pgno) + 1) * pageByteCount
         remaining = mapByteCount - start
         // Free pages inside the file matter only when the map is nearly used up; counting them reads the free list.
         if remaining < 64 * reserveByteCount {
-            let list = try FreeList.pageCount(transaction)
-            remaining += list * pageByteCount
+            // LMDB shows them to read transactions only.
+            let reader = try SnapshotCore(core)
+            let count = try withExtendedLifetime(reader) { () throws(StorageError) in try FreeList.pageCount(reader.transaction) }
+            remaining += count * pageByteCount
         }
     }
 

@@ -43,21 +43,27 @@ final class SnapshotCore: @unchecked Sendable {
     let transaction: Transaction
 
     init(_ core: EnvironmentCore) throws(StorageError) {
-        if core.locksByFile { try core.lockForReading() }
+        FileRegistry.shared.beginReading(core)
+        do throws(StorageError) {
+            if core.locksByFile { try core.lockForReading() }
+        } catch {
+            FileRegistry.shared.endReading(core)
+            throw error
+        }
         do throws(StorageError) {
             transaction = try core.beginRead()
         } catch {
             core.unlockAfterReading()
+            FileRegistry.shared.endReading(core)
             throw error
         }
         self.core = core
-        FileRegistry.shared.retain(core)
     }
 
     deinit {
         core.calls.abort(transaction.handle)
         core.unlockAfterReading()
-        FileRegistry.shared.release(core)
+        FileRegistry.shared.endReading(core)
     }
 }
 
@@ -67,8 +73,10 @@ final class SnapshotCache: @unchecked Sendable {
     private var snapshot: Snapshot?
     private var lastUse = 0
     private var tails: [UInt32: TailBuffer] = [:]
-    /// Snapshots that hold the shared file lock, where the lock file cannot be used.
+    /// Snapshots that hold the shared file lock, where the lock file cannot be used. Has a lock of its own, because
+    /// snapshots begin under the other one.
     private var fileLockCount = 0
+    private let fileLockLock = Lock()
 
     private static let idleMicroseconds = 1_000_000
 
@@ -135,8 +143,8 @@ final class SnapshotCache: @unchecked Sendable {
 
     /// Counts the holders of the shared file lock; true for the first and the last.
     func changeFileLock(by change: Int, _ action: () throws(StorageError) -> Void) throws(StorageError) {
-        lock.lock()
-        defer { lock.unlock() }
+        fileLockLock.lock()
+        defer { fileLockLock.unlock() }
         if (change > 0 && fileLockCount == 0) || (change < 0 && fileLockCount == 1) { try action() }
         fileLockCount += change
     }

@@ -29,7 +29,7 @@ package final class WriteTransaction {
             throw error
         }
         do throws(StorageError) {
-            try core.room.begin(core, transaction)
+            try core.room.begin(core)
         } catch {
             abort()
             throw error
@@ -146,7 +146,13 @@ package final class WriteTransaction {
 extension EnvironmentCore {
     func beginWrite(parent: OpaquePointer?) throws(StorageError) -> Transaction {
         var transaction: OpaquePointer?
-        let code = calls.begin(handle, parent: parent, readOnly: false, transaction: &transaction)
+        var code = calls.begin(handle, parent: parent, readOnly: false, transaction: &transaction)
+        if code == MDB_MAP_RESIZED {
+            snapshots.forget()
+            if FileRegistry.shared.adoptGrownMap(self, ownReads: 0) {
+                code = calls.begin(handle, parent: parent, readOnly: false, transaction: &transaction)
+            }
+        }
         guard code == 0, let transaction else { throw .system(code, doing: "starting to write", path: path) }
         return Transaction(transaction, calls: calls, databases: databases, path: path)
     }

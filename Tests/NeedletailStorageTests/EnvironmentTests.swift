@@ -33,6 +33,36 @@ import Testing
         try TestTable.expect(environment, equals: model)
     }
 
+    @Test("groups of writes that seal blocks, some of them failing, leave a file that checks")
+    func groupsOfBlocks() async throws {
+        let folder = try TemporaryFolder()
+        let environment = try Environment(path: folder.path("a.ntl"))
+        try environment.createTestTable()
+        let count = await withTaskGroup(of: Int.self) { group in
+            for task in 0 ..< 8 {
+                group.addTask {
+                    var count = 0
+                    for step in 0 ..< 10 {
+                        let rows = TestTable.rows(count: 40, seed: UInt64(task * 100 + step), firstID: 10_000 * task + 100 * step, strings: true)
+                        do {
+                            try await environment.write(durability: step % 2 == 0 ? .relaxed : .full) { transaction throws(StorageError) in
+                                try transaction.table("t").append(rows)
+                                _ = try transaction.table("t").delete(rows[3].key)
+                                if (task + step) % 4 == 0 { throw StorageError(.invalidArgument, "on purpose") }
+                            }
+                            count += 39
+                        } catch {}
+                    }
+                    return count
+                }
+            }
+            return await group.reduce(0, +)
+        }
+        #expect(count == 60 * 39)
+        #expect(try environment.snapshot().table("t")?.liveCount == count)
+        #expect(try environment.check() == [])
+    }
+
     @Test("a failing body undoes only itself; the others of its group commit")
     func groupCommit() async throws {
         let folder = try TemporaryFolder()

@@ -1,0 +1,319 @@
+#!/usr/bin/env python3
+"""Reads a Needletail database from FORMAT.md alone: no LMDB, no Needletail, no other module.
+
+    tools/read-format.py FILE [--vectors]     one JSON object a line: the file, each table, each of its records
+
+Section numbers in the comments are those of FORMAT.md. Damage ends the program with a message and status 65.
+"""
+import argparse
+import base64
+import json
+import os
+import struct
+import sys
+
+
+class Damage(Exception):
+    pass
+
+
+def need(condition, message):
+    if not condition:
+        raise Damage(message)
+
+
+# --- CRC-32C (section 1) ---
+
+def make_crc_table():
+    table = []
+    for byte in range(256):
+        crc = byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+        table.append(crc)
+    return table
+
+
+CRC_TABLE = make_crc_table()
+
+
+def crc32c(*parts):
+    crc = 0xFFFFFFFF
+    for part in parts:
+        for byte in part:
+            crc = crc >> 8 ^ CRC_TABLE[(crc ^ byte) & 0xFF]
+    return crc ^ 0xFFFFFFFF
+
+
+# --- LMDB's container (section 2) ---
+
+class Container:
+    def __init__(self, path):
+        with open(path, "rb") as file:
+            self.bytes = file.read()
+        need(len(self.bytes) >= 152, "the file is too short")
+        need(struct.unpack_from("<I", self.bytes, 16)[0] == 0xBEEFC0DE, "the file is not LMDB's")
+        self.page_size = struct.unpack_from("<I", self.bytes, 40)[0]
+        need(self.page_size in (4096, 8192, 16384, 32768, 65536), "the page size is impossible")
+        metas = [meta for meta in (self.meta(0), self.meta(1)) if meta]
+        need(metas, "no meta page is valid")
+        self.transaction, self.root = max(metas)
+
+    def meta(self, number):  # 2.2
+        at = number * self.page_size
+        if at + 152 > len(self.bytes):
+            return None
+        magic, version = struct.unpack_from("<II", self.bytes, at + 16)
+        if magic != 0xBEEFC0DE or version != 1:
+            return None
+        return struct.unpack_from("<Q", self.bytes, at + 144)[0], struct.unpack_from("<Q", self.bytes, at + 88 + 40)[0]
+
+    def page(self, number):
+        need((number + 1) * self.page_size <= len(self.bytes), f"page {number} lies beyond the end of the file")
+        return number * self.page_size
+
+    def items(self, root, depth=0):  # 2.4
+        """Key, data and flags of all entries, in key order."""
+        if root == 0xFFFFFFFFFFFFFFFF:
+            return
+        need(depth < 32, "a tree is too deep")
+        at = self.page(root)
+        flags, lower = struct.unpack_from("<HH", self.bytes, at + 10)
+        need(flags & 3, f"page {root} is neither branch nor leaf")
+        for i in range((lower - 16) // 2):
+            node = at + struct.unpack_from("<H", self.bytes, at + 16 + 2 * i)[0]
+            low, high, node_flags, key_size = struct.unpack_from("<HHHH", self.bytes, node)
+            if flags & 1:
+                yield from self.items(low | high << 16 | node_flags << 32, depth + 1)
+                continue
+            key = self.bytes[node + 8:node + 8 + key_size]
+            size, start = low | high << 16, node + 8 + key_size
+            if node_flags & 1:
+                first = struct.unpack_from("<Q", self.bytes, start)[0]
+                start = self.page(first) + 16
+            need(start + size <= len(self.bytes), "a value lies beyond the end of the file")
+            yield key, self.bytes[start:start + size], node_flags
+
+    def named(self):  # section 3
+        databases = {}
+        for key, data, flags in self.items(self.root):
+            if flags & 2:
+                databases[key.decode()] = struct.unpack_from("<Q", data, 40)[0]
+        return databases
+
+
+# --- Needletail ---
+
+WIDTHS = {1: 1, 2: 8, 3: 8, 4: 8, 5: 4, 6: 8}
+BOOL, INT, DOUBLE, TIMESTAMP, STRING, LIST = range(1, 7)
+
+
+def bit(data, i):
+    return data[i // 8] >> (i % 8) & 1
+
+
+def chunk_header(key, value, kind):  # section 7
+    need(len(value) >= 48 and value[:4] == b"NTCK" and value[4] == 1 and value[5] == kind, f"chunk {key.hex()} has no valid header")
+    count, nulls, checksum = struct.unpack_from("<III", value, 8)
+    need(checksum == crc32c(key, value[:16], value[20:]), f"chunk {key.hex()} has a wrong checksum")
+    return count, nulls
+
+
+def unpack_values(kind, data, offset, count):
+    return list(struct.unpack_from("<%d%s" % (count, {1: "B", 2: "q", 3: "d", 4: "q", 5: "I", 6: "Q"}[kind]), data, offset))
+
+
+class Database:
+    def __init__(self, path):
+        container = Container(path)
+        roots = container.named()
+        need("meta" in roots, "the file is not Needletail's")
+        self.data = {name: {key: value for key, value, _ in container.items(root)} for name, root in roots.items()}
+        stamp = self.data["meta"].get(b"format", b"")
+        need(len(stamp) >= 16 and stamp[:12] == b"Needletail\0\0", "the file is not Needletail's")
+        self.version = struct.unpack_from("<I", stamp, 12)[0]
+        need(self.version == 1, f"format version {self.version} is not known here")
+        for name in ("catalog", "chunks", "tails", "ids", "records", "dictionary"):
+            need(name in self.data, f"the database '{name}' is missing")
+        self.uuid = self.data["meta"][b"uuid"].hex()
+        self.tables = [Table(self, json.loads(value)) for key, value in self.data["catalog"].items() if key[:1] == b"t"]
+
+    def chunks(self, array):
+        prefix = struct.pack(">I", array)
+        found = sorted((key, value) for key, value in self.data["chunks"].items() if key[:4] == prefix)
+        return [(struct.unpack(">I", key[4:])[0], key, value) for key, value in found]
+
+
+class Table:
+    def __init__(self, database, description):
+        self.database = database
+        self.description = description
+        self.id = description["id"]
+        self.types = [column["type"] for column in description["columns"]]
+        need(all(kind in WIDTHS for kind in self.types), "a column type is not known here")
+        state = database.data["catalog"][b"s" + struct.pack(">I", self.id)]  # 5.2
+        version, columns = struct.unpack_from("<II", state)
+        need(version == 1 and columns == len(self.types), "the counters are malformed")
+        self.slots, self.sealed, self.live, self.generation = struct.unpack_from("<4Q", state, 8)
+        self.dictionaries = [self.dictionary(array) for array in description["columnArrays"]]
+        self.read_blocks()
+        self.keys = self.read_column(description["keyArray"], INT, None)
+        self.columns = [self.read_column(array, kind, i) for i, (array, kind) in enumerate(zip(description["columnArrays"], self.types))]
+        self.read_tail()
+        self.read_deleted()
+
+    def dictionary(self, array):  # section 11
+        prefix = struct.pack(">IB", array, 1)
+        return {struct.unpack(">I", key[5:])[0]: value.decode()
+                for key, value in self.database.data["dictionary"].items() if key[:5] == prefix}
+
+    def read_blocks(self):  # 7.1
+        self.vectors, self.norms = [], []
+        rows, size = self.description["blockRows"], self.description["vectorByteCount"]
+        for number, key, value in self.database.chunks(self.description["vectorArray"]):
+            count, _ = chunk_header(key, value, 1)
+            need(count == rows and number * rows == len(self.vectors) and len(value) == 48 + rows * (size + 4), "a block is malformed")
+            self.vectors += [value[48 + i * size:48 + (i + 1) * size] for i in range(rows)]
+            self.norms += struct.unpack_from("<%df" % rows, value, 48 + rows * size)
+        need(len(self.vectors) == self.sealed, "blocks are missing")
+
+    def read_column(self, array, kind, position):  # 7.2
+        capacity = max(65536 // WIDTHS[kind], self.description["blockRows"])
+        values = []
+        lists = self.list_values(self.description["listArrays"][position]) if kind == LIST else None
+        for number, key, value in self.database.chunks(array):
+            count, nulls = chunk_header(key, value, 2)
+            need(number * capacity == len(values), "a column chunk is missing")
+            raw = unpack_values(kind, value, 48 + capacity // 8, count)
+            present = [bit(value[48:48 + capacity // 8], i) for i in range(count)]
+            need(present.count(0) == nulls, "a column chunk counts its nulls wrongly")
+            for is_present, element in zip(present, raw):
+                if not is_present:
+                    values.append(None)
+                elif kind == LIST:
+                    start, length = element >> 24, element & 0xFFFFFF
+                    values.append(self.decode(kind, position, [lists[start + i] for i in range(length)]))
+                else:
+                    values.append(self.decode(kind, position, element))
+        need(len(values) == self.sealed, "a column has not as many rows as there are blocks")
+        return values
+
+    def list_values(self, array):  # 7.3
+        values = {}
+        for number, key, value in self.database.chunks(array):
+            count, _ = chunk_header(key, value, 4)
+            values.update(enumerate(struct.unpack_from("<%dI" % count, value, 48), number * 16384))
+        return values
+
+    def decode(self, kind, position, raw):
+        if kind == BOOL:
+            return bool(raw)
+        if kind == STRING:
+            return self.dictionaries[position][raw]
+        if kind == LIST:
+            return [self.dictionaries[position][code] for code in raw]
+        return raw
+
+    def read_tail(self):  # section 8
+        prefix = struct.pack(">I", self.id)
+        size = self.description["vectorByteCount"]
+        for key, value in sorted((key, value) for key, value in self.database.data["tails"].items() if key[:4] == prefix):
+            need(struct.unpack(">I", key[4:])[0] == len(self.vectors), "the tail has a gap")
+            n, _ = chunk_header(key, value, 5)
+            at = 48
+            self.norms += struct.unpack_from("<%df" % n, value, at)
+            at += 4 * n
+            self.vectors += [value[at + i * size:at + (i + 1) * size] for i in range(n)]
+            at += size * n
+            for position, kind in [(None, INT)] + list(enumerate(self.types)):
+                valid = value[at:at + (n + 7) // 8]
+                at += len(valid)
+                if kind == LIST:
+                    lengths = struct.unpack_from("<%dI" % n, value, at)
+                    total = struct.unpack_from("<I", value, at + 4 * n)[0]
+                    codes = struct.unpack_from("<%dI" % total, value, at + 4 * n + 4)
+                    at += 4 * n + 4 + 4 * total
+                    raw, start = [], 0
+                    for length in lengths:
+                        raw.append(codes[start:start + length])
+                        start += length
+                else:
+                    raw = unpack_values(kind, value, at, n)
+                    at += WIDTHS[kind] * n
+                values = [self.decode(kind, position, element) if bit(valid, i) else None for i, element in enumerate(raw)]
+                (self.keys if position is None else self.columns[position]).extend(values)
+            need(at == len(value), "a tail segment has surplus bytes")
+        need(len(self.vectors) == self.slots, "the tail is not complete")
+
+    def read_deleted(self):  # 7.4
+        self.deleted = set()
+        for number, key, value in self.database.chunks(self.description["deletedArray"]):
+            count, _ = chunk_header(key, value, 3)
+            bits = [number * 524288 + i for i in range((len(value) - 48) * 8) if bit(value[48:], i)] if count else []
+            need(len(bits) == count, "the deletion bitmap counts wrongly")
+            self.deleted.update(bits)
+        need(self.slots - len(self.deleted) == self.live, "the number of live records is wrong")
+
+    def key(self, slot):
+        if self.keys[slot] is not None:
+            return self.keys[slot]
+        return self.database.data["records"][struct.pack(">IIB", self.id, slot, 0)].decode()
+
+    def slot(self, key):  # section 9
+        ids = self.database.data["ids"]
+        if isinstance(key, str):
+            return struct.unpack("<I", ids[struct.pack(">IB", self.id, 2) + key.encode()])[0]
+        ordered = struct.pack(">Q", (key & 0xFFFFFFFFFFFFFFFF) ^ 1 << 63)
+        own = ids.get(struct.pack(">IB", self.id, 1) + ordered)
+        if own:
+            return struct.unpack("<I", own)[0]
+        prefix = struct.pack(">IB", self.id, 0)
+        run = max(k for k in ids if k[:5] == prefix and k <= prefix + ordered)
+        first = (struct.unpack(">Q", run[5:])[0] ^ 1 << 63) - (1 << 64 if run[5] < 0x80 else 0)
+        count, slot = struct.unpack("<QI", ids[run])
+        need(key - first < count, f"id {key} has no slot")
+        return slot + key - first
+
+    def records(self, with_vectors):
+        for slot in range(self.slots):
+            if slot in self.deleted:
+                continue
+            key = self.key(slot)
+            need(self.slot(key) == slot, f"id {key} does not lead to slot {slot}")
+            names = [column["name"] for column in self.description["columns"]]
+            record = {"table": self.description["name"], "slot": slot, "id": key, "norm": self.norms[slot],
+                      "fields": {name: column[slot] for name, column in zip(names, self.columns)}}
+            for kind, name in ((1, "payload"), (2, "attachment")):
+                data = self.database.data["records"].get(struct.pack(">IIB", self.id, slot, kind))
+                if data is not None:
+                    record[name] = data.decode() if kind == 1 else base64.b64encode(data).decode()
+            if with_vectors:
+                record["vector"] = self.vectors[slot].hex()
+            yield record
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Print a Needletail database as JSON lines, read from FORMAT.md alone.")
+    parser.add_argument("file")
+    parser.add_argument("--vectors", action="store_true", help="print each vector's bytes in hexadecimal")
+    arguments = parser.parse_args()
+    try:
+        database = Database(arguments.file)
+        print(json.dumps({"format": database.version, "uuid": database.uuid, "tables": len(database.tables)}))
+        for table in database.tables:
+            print(json.dumps({"table": table.description["name"], "slots": table.slots, "sealed": table.sealed,
+                              "live": table.live, "columns": table.description["columns"]}))
+            for record in table.records(arguments.vectors):
+                print(json.dumps(record))
+    except (Damage, KeyError, IndexError, struct.error, UnicodeDecodeError, ValueError) as problem:
+        print(f"{arguments.file}: damaged: {problem}", file=sys.stderr)
+        sys.exit(65)
+    except OSError as problem:
+        print(f"{arguments.file}: {os.strerror(problem.errno)}", file=sys.stderr)
+        sys.exit(74)
+    except BrokenPipeError:
+        pass
+
+
+if __name__ == "__main__":
+    main()
