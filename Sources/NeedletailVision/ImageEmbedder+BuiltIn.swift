@@ -10,8 +10,10 @@ extension ImageEmbedder {
     /// program's bundle, and in `../share/needletail` from the program, for an installed one.
     ///
     /// - Throws: ``VisionError`` with code `.notFound` if the resources were not copied along with the program.
-    public static func builtIn() throws(VisionError) -> ImageEmbedder {
-        let places = builtInCandidates()
+    public static func builtIn() throws(VisionError) -> ImageEmbedder { try builtIn(in: builtInCandidates()) }
+
+    /// Loads the built-in model from the first of `places` that has it.
+    package static func builtIn(in places: [URL]) throws(VisionError) -> ImageEmbedder {
         guard let folder = places.first(where: { FileManager.default.fileExists(atPath: $0.appendingPathComponent("model.safetensors").path) }) else {
             throw VisionError(
                 .notFound, "the built-in model \(builtInName) is not beside the program: copy \(bundleNames[0]) from the build folder to \(places.first?.deletingLastPathComponent().deletingLastPathComponent().path ?? "the program's folder"), or name another model",

@@ -23,7 +23,7 @@ public final class ImageEmbedder: Sendable {
     /// The names of the tensors tell the architecture, MobileNetV2 or a vision transformer with timm's names, and their shapes its
     /// width and depth. What they do not tell comes from `options`, else from `config.json` (`input_size`, `crop_pct`, `interpolation`,
     /// `mean`, `std`, `pad_type`, `num_heads`), else from the same keys in the safetensors header, else from these defaults:
-    /// - Padding is symmetric; TensorFlow's SAME if the model's name or architecture begins with `tf_` or ends in `_tf`.
+    /// - Padding is symmetric; TensorFlow's SAME if the name of the model, its architecture, its file or its folder begins with `tf_` or ends in `_tf`.
     /// - Attention heads are 64 wide.
     /// - A MobileNetV2 takes 224 × 224 pixels, cropped from 256, bicubic, ImageNet's mean and deviation (TensorFlow's: bilinear, 0.5 and 0.5).
     /// - A vision transformer takes what its position embedding was trained for, cropped from 1/0.9 of that, bicubic, 0.5 and 0.5
@@ -53,8 +53,9 @@ public final class ImageEmbedder: Sendable {
             }
             settings = try ModelSettings(config: data, path: config.path).filled(from: settings)
         }
-        let name = settings.name ?? Self.name(of: weights)
-        network = try Network(file, settings: settings, name: name, options: options)
+        let fileName = Self.name(of: weights)
+        let name = settings.name ?? settings.architecture ?? fileName
+        network = try Network(file, settings: settings, fileName: fileName, options: options)
         preprocessing = network.preprocessing
         information = ModelInformation(name: name, version: settings.version ?? "", checksum: file.sha256(), dimension: network.dimension)
     }

@@ -2,7 +2,7 @@
 ///
 /// Two models give comparable embeddings only if their ``checksum`` is equal; name and version are for people.
 public struct ModelInformation: Sendable, Hashable, Codable {
-    /// The model's name: from its settings, else the name of its folder or file.
+    /// The model's name: from its settings, else that of its architecture, else the name of its folder or file.
     public let name: String
     /// The model's version from its settings; empty where they give none.
     public let version: String

@@ -20,13 +20,15 @@ package struct Network: Sendable {
         }
     }
 
-    /// Loads the network that the names of the tensors in `file` tell of; `name` is the model's, by which TensorFlow's are known.
-    package init(_ file: SafetensorsFile, settings: ModelSettings, name: String, options: ModelOptions) throws(VisionError) {
+    /// Loads the network that the names of the tensors in `file` tell of; `fileName` is the file's or folder's, by which, too,
+    /// TensorFlow's weights are known.
+    package init(_ file: SafetensorsFile, settings: ModelSettings, fileName: String, options: ModelOptions) throws(VisionError) {
         if MobileNetV2.recognises(file) {
-            let fromTensorFlow = Self.isFromTensorFlow(name) || Self.isFromTensorFlow(settings.architecture ?? "")
+            let fromTensorFlow = [fileName, settings.name, settings.architecture].contains { Self.isFromTensorFlow($0 ?? "") }
             let padding = options.padding ?? settings.padding ?? (fromTensorFlow ? .same : .symmetric)
             preprocessing = options.preprocessing ?? Self.preprocessing(
                 settings, side: 224, cropFraction: 0.875, interpolation: fromTensorFlow ? .bilinear : .bicubic, imageNet: !fromTensorFlow)
+            try Self.check(preprocessing, file)
             let network = try MobileNetV2(file, padding: padding)
             dimension = network.dimension
             architecture = .mobileNetV2(network)
@@ -35,6 +37,7 @@ package struct Network: Sendable {
             let isDINO = file.tensors["blocks.0.ls1.gamma"] != nil
             preprocessing = options.preprocessing ?? Self.preprocessing(
                 settings, side: patch * trainedSide, cropFraction: isDINO ? 1 : 0.9, interpolation: .bicubic, imageNet: isDINO)
+            try Self.check(preprocessing, file)
             let network = try VisionTransformer(
                 file, height: preprocessing.cropHeight, width: preprocessing.cropWidth, headCount: options.headCount ?? settings.headCount)
             dimension = network.dimension
@@ -48,6 +51,16 @@ package struct Network: Sendable {
 
     /// timm marks networks whose weights come from TensorFlow with `tf_`; we also take `_tf` at the end.
     private static func isFromTensorFlow(_ name: String) -> Bool { name.hasPrefix("tf_") || name.hasSuffix("_tf") }
+
+    /// Sizes are bounded here, where they may come from options: beyond this they are a mistake that would cost gigabytes.
+    private static func check(_ preprocessing: Preprocessing, _ file: SafetensorsFile) throws(VisionError) {
+        let sides = [preprocessing.resizeShortSide, preprocessing.cropWidth, preprocessing.cropHeight]
+        guard sides.allSatisfy({ (1 ... 8192).contains($0) }) else {
+            throw VisionError(
+                .invalidArgument, "pictures for \(file.path) would be resized to \(sides[0]) and cropped to \(sides[1]) × \(sides[2]) pixels: each must be 1 to 8192",
+                path: file.path)
+        }
+    }
 
     private static func preprocessing(
         _ settings: ModelSettings, side: Int, cropFraction: Double, interpolation: Resampling, imageNet: Bool

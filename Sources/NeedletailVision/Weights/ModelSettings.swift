@@ -48,7 +48,7 @@ package struct ModelSettings: Sendable, Hashable {
             throw VisionError(.invalidModel, "\(path) is not a model configuration as timm writes it: correct or remove it (\(error))", path: path)
         }
         let input = file.pretrained_cfg ?? file.input
-        name = file.name ?? input.tag.flatMap { $0.isEmpty ? nil : file.architecture == nil ? $0 : nil }
+        name = file.name
         version = file.version?.text
         architecture = file.architecture
         padding = try Self.padding(file.pad_type, path)
@@ -150,7 +150,6 @@ private struct ConfigFile: Decodable {
     let input: Input
 
     struct Input: Decodable {
-        var tag: String?
         var input_size: [Int]?
         var crop_pct: Double?
         var crop_mode: String?

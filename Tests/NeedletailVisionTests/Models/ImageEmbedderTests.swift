@@ -14,6 +14,14 @@ import Testing
         #expect(embedder.preprocessing == Preprocessing(resizeShortSide: 144, cropWidth: 128, cropHeight: 128, interpolation: .bicubic))
     }
 
+    @Test("a program without its resources gets an error, not an end")
+    func withoutResources() throws {
+        let folder = try TemporaryFolder()
+        for places in [[], [folder.url.appendingPathComponent("needletail_NeedletailVision.resources/needletail-mini")]] {
+            #expect(#expect(throws: VisionError.self) { try ImageEmbedder.builtIn(in: places) }?.code == .notFound)
+        }
+    }
+
     @Test("many threads get what one gets")
     func threads() async throws {
         let embedder = try ImageEmbedder.builtIn()
