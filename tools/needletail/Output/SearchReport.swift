@@ -16,12 +16,13 @@ package struct SearchReport {
         self.seconds = seconds
     }
 
-    /// One object a hit: `{"rank":1,"id":…,"distance":…,"fields":{…}}`. Fields without a value are left out.
+    /// One object a hit: `{"rank":1,"id":…,"distance":…,"fields":{…}}`. Fields without a value are left out;
+    /// distances have the digits of a `Float`, which they are computed as.
     package var jsonLines: [String] {
         results.hits.enumerated().map { position, hit in
             let values = fields.compactMap { name in hit.fields[name].map { (name, JSONText.value($0)) } }
             return JSONText.object([
-                ("rank", String(position + 1)), ("id", JSONText.id(hit.id)), ("distance", JSONText.number(hit.distance)),
+                ("rank", String(position + 1)), ("id", JSONText.id(hit.id)), ("distance", JSONText.number(Float(hit.distance))),
                 ("fields", JSONText.object(values)),
             ])
         }
