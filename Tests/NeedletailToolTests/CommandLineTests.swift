@@ -170,7 +170,7 @@ struct CommandLineTests {
             (["search", "t.ntl", "items", "--vector", "[1,0]"], 65, "3"),
             (["search", "t.ntl", "items", "--like", "zzz"], 65, "zzz"),
             (["search", "none.ntl", "items", "--vector", "[1,0]"], 74, "none.ntl"),
-            (["search", "t.ntl", "items", "--image", "none.png"], 74, "none.png"),
+            (["search", "t.ntl", "items", "--image", "none.png"], 65, "name the model that made them"),
             (["info", "note.ntl"], 65, "not a Needletail database"),
             (["check", "note.ntl"], 65, "note.ntl"),
             (["load", "note.ntl", "v", "a.fvecs"], 65, "note.ntl"),

@@ -10,14 +10,16 @@ struct ToolRun {
     var lines: [String] { output.split(separator: "\n").map(String.init) }
 
     /// The program, which SwiftPM puts beside the tests.
-    static let program: URL? = {
+    static let program: URL? = findProgram()
+
+    private static func findProgram() -> URL? {
         var folders: [URL] = []
         if let executable = Bundle.main.executableURL { folders.append(executable.deletingLastPathComponent()) }
         for bundle in Bundle.allBundles { folders.append(bundle.bundleURL.deletingLastPathComponent()) }
         return folders.map { $0.appendingPathComponent("needletail") }.first {
             FileManager.default.isExecutableFile(atPath: $0.path)
         }
-    }()
+    }
 
     /// Runs the tool in `folder` to its end.
     init(_ arguments: [String], in folder: URL) throws {
@@ -30,6 +32,9 @@ struct ToolRun {
         self.errors = errors
     }
 
+    /// The tool does not stand beside the tests.
+    struct ProgramMissing: Error {}
+
     /// A run that has not ended.
     struct Running {
         let process = Process()
@@ -37,7 +42,8 @@ struct ToolRun {
         private let errors: URL
 
         init(_ arguments: [String], in folder: URL) throws {
-            process.executableURL = try #require(program, "the tool stands beside the tests")
+            guard let program = ToolRun.program else { throw ProgramMissing() }
+            process.executableURL = program
             process.arguments = arguments
             process.currentDirectoryURL = folder
             // Files rather than pipes: nobody has to empty them while the tool runs.

@@ -150,6 +150,8 @@ package struct Loader: Sendable {
     private func insert(_ batch: RowBatch, of plan: LoadPlan, into collection: Needletail.Collection) async throws -> Written {
         var batch = batch
         var written = Written()
+        // Mapped vectors are read from their file, which the batch keeps mapped.
+        defer { withExtendedLifetime(batch) {} }
         while batch.count > 0 {
             do throws(NeedletailError) {
                 written.inserted = try await collection.insert(
