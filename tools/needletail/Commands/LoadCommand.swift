@@ -78,6 +78,7 @@ struct LoadCommand: AsyncParsableCommand {
             progress?.update(done)
         }
         progress?.finish()
+        for note in summary.notes { Terminal.warn(note) }
         for reason in summary.skipped.reasons { Terminal.warn(reason) }
         if summary.skipped.count > summary.skipped.reasons.count {
             Terminal.warn("… and \(Format.counted(summary.skipped.count - summary.skipped.reasons.count, "more bad row"))")

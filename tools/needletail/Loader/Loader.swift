@@ -53,6 +53,7 @@ package struct Loader: Sendable {
         guard let database, let collection else { preconditionFailure("both were opened or made above") }
 
         var summary = LoadSummary(collection: self.collection, schema: collection.schema, isNew: isNew)
+        if isNew { summary.notes = plan.notes }
         do {
             try await load(plan, into: collection, &summary, isCancelled: isCancelled, progress: progress)
         } catch {

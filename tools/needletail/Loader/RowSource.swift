@@ -179,7 +179,7 @@ package struct RowSource {
                 roles.append(.id)
             } else if name == plan.vectorColumn {
                 roles.append(.vector)
-            } else if let position = plan.fields.firstIndex(where: { $0.field.name == name }) {
+            } else if let position = plan.fields.firstIndex(where: { $0.column == name }) {
                 roles.append(.field(position))
             } else if plan.payloadColumns.contains(name) {
                 roles.append(.payload(name))
@@ -200,8 +200,8 @@ package struct RowSource {
                 guard let value = Value(value, as: planned.field.type, isUntyped: isUntyped, becomesText: planned.isMixed) else {
                     throw InputError(
                         path, .line(row.line),
-                        "field '\(planned.field.name)' is of type \(planned.field.type), not \(Self.shown(value)); "
-                            + "mend the line, give the field another type with --field \(planned.field.name):string in a new collection, "
+                        "field '\(planned.column)' is of type \(planned.field.type), not \(Self.shown(value)); "
+                            + "mend the line, give the field another type with --field \(planned.column):string in a new collection, "
                             + "or pass over such lines with --skip-bad")
                 }
                 parsed.values[position] = value
