@@ -7,7 +7,7 @@ struct OutputTests {
     @Test("a table is aligned, and cut to the terminal's width")
     func table() {
         var table = Table([
-            .init("#", alignment: .right, isFixed: true), .init("id", cut: .start), .init("distance", alignment: .right, isFixed: true), .init("label"),
+            .init("#", alignment: .right, minimum: .max), .init("id", cut: .start), .init("distance", alignment: .right, minimum: .max), .init("label"),
         ])
         table.rows = [["1", "pictures/animals/birds/parrot.png", "0.0312", "a 图 wide\none"], ["10", "b.png", "1.5000", "cat"]]
         #expect(table.lines(width: nil) == [

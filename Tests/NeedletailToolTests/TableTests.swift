@@ -47,7 +47,7 @@ struct TableTests {
             """)
         #expect(plan.dimension == 2 && plan.vectorColumn == "v" && plan.idColumn == "id")
         #expect(plan.fields.map { "\($0.field.name):\($0.field.type)" }
-            == ["label:string", "n:int", "score:double", "ok:bool", "when:timestamp", "tags:strings"])
+            == ["label:string", "n:int", "score_:double", "ok:bool", "when:timestamp", "tags:strings"])
         #expect(batch.count == 2 && batch.allFloats == [1, 2.5, 3, 4])
         #expect(batch.id(ofRow: 0) == "x" && batch.id(ofRow: 1) == "y")
         guard case .string(let labels) = batch.columns[0], case .double(let scores) = batch.columns[2],
@@ -77,6 +77,18 @@ struct TableTests {
         #expect(days == [Timestamp(iso8601: "2024-01-31"), nil, nil])
         #expect(tags == [["a", "b"], nil, []])
         #expect((0 ..< 3).map { batch.place(ofRow: $0).place } == [.line(2), .line(3), .line(5)])
+    }
+
+    @Test("names that results use themselves get an underscore, in the file's columns too when they are loaded again")
+    func reservedNames() throws {
+        let text = #"{"sku":"x","id":5,"v":[1],"distance":2,"embedding":"no","score":0.5}"#
+        let (plan, batch, _) = try load("a.jsonl", text) { $0.idField = "sku" }
+        #expect(plan.fields.map(\.field.name) == ["id_", "distance_", "embedding_", "score_"] && plan.notes.count == 4)
+        #expect(batch.id(ofRow: 0) == "x")
+        let schema = Schema(dimension: 1, fields: plan.fields.map(\.field))
+        var options = LoadPlan.Options()
+        options.idField = "sku"
+        #expect(try LoadPlan(files: [folder.path("a.jsonl")], schema: schema, options: options).fields.map(\.field.name) == plan.fields.map(\.field.name))
     }
 
     @Test("columns of several types become strings")

@@ -40,7 +40,7 @@ struct LoadCommand: AsyncParsableCommand {
     @Option(help: "The field that holds the vectors (default: the first list of numbers of constant length).")
     var vectorField: String?
 
-    @Option(help: "Rows a transaction (default: about 32 MiB of vectors).")
+    @Option(help: "Rows a transaction (default: about 2 MiB of vectors).")
     var batch: Int?
 
     @Flag(help: "Go on after the rows that are there already.")
@@ -78,6 +78,7 @@ struct LoadCommand: AsyncParsableCommand {
             progress?.update(done)
         }
         progress?.finish()
+        for note in summary.notes { Terminal.warn(note) }
         for reason in summary.skipped.reasons { Terminal.warn(reason) }
         if summary.skipped.count > summary.skipped.reasons.count {
             Terminal.warn("… and \(Format.counted(summary.skipped.count - summary.skipped.reasons.count, "more bad row"))")

@@ -43,7 +43,8 @@ package struct VectorOption: ExpressibleByArgument, Sendable, Hashable {
         var source = "--vector"
         if text.hasPrefix("@") {
             source = String(text.dropFirst())
-            text = String(decoding: try MappedFile(path: source).bytes, as: UTF8.self)
+            let file = try MappedFile(path: source)
+            text = withExtendedLifetime(file) { String(decoding: file.bytes, as: UTF8.self) }
         }
         do {
             guard case .numbers(let numbers) = try JSONCursor.value(of: text) else {

@@ -87,7 +87,6 @@ struct SearchCommand: AsyncParsableCommand {
             for line in report.jsonLines { print(line) }
         } else {
             for line in report.table(width: Terminal.width(of: FileHandle.standardOutput.fileDescriptor)) { print(line) }
-            print(report.summary)
         }
         if let sheet {
             let page = try report.sheet(collection, database: target.database, question: question, filter: self.filter)

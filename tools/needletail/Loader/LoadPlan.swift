@@ -16,6 +16,8 @@ package struct LoadPlan: Sendable {
     }
 
     package struct PlannedField: Sendable, Hashable {
+        /// The column's name in the file.
+        package var column: String
         package var field: Field
         /// Whether values of other types are turned into strings.
         package var isMixed: Bool
@@ -107,30 +109,43 @@ package struct LoadPlan: Sendable {
         var fields: [PlannedField] = []
         var payloadColumns: Set<String> = []
         for column in inference.columns where column != idColumn && column != vectorColumn {
-            if let schema, let field = schema.fields.first(where: { $0.name == column }) {
-                fields.append(PlannedField(field: field, isMixed: false))
-            } else if schema == nil, let field = options.fields.first(where: { $0.name == column }) {
-                fields.append(PlannedField(field: field, isMixed: field.type == .string))
+            let name = Self.fieldName(for: column)
+            if let schema, let field = schema.field(name) {
+                fields.append(PlannedField(column: column, field: field, isMixed: false))
+            } else if schema == nil, let field = options.fields.first(where: { $0.name == name || $0.name == column }) {
+                fields.append(PlannedField(column: column, field: Field(name, field.type, indexed: field.isIndexed), isMixed: field.type == .string))
             } else if case .field(let type, let isMixed) = inference.meaning(of: column) {
-                if schema != nil {
+                if let schema {
                     throw InputError(
                         options.metadata ?? files[0],
-                        "field '\(column)' is none of the collection's (\(schema?.fields.map(\.name).joined(separator: ", ") ?? "")); "
+                        "field '\(column)' is none of the collection's (\(schema.fields.map(\.name).joined(separator: ", "))); "
                             + "leave it out of the file, or load into a new collection")
                 }
-                fields.append(PlannedField(field: Field(column, type), isMixed: isMixed))
+                fields.append(PlannedField(column: column, field: Field(name, type), isMixed: isMixed))
             } else {
                 payloadColumns.insert(column)
             }
         }
         if schema == nil {
             // Fields that the user named and that no sampled row has: rows to come may.
-            for field in options.fields where !fields.contains(where: { $0.field.name == field.name }) {
-                fields.append(PlannedField(field: field, isMixed: field.type == .string))
+            for field in options.fields where !fields.contains(where: { $0.column == field.name || $0.field.name == field.name }) {
+                fields.append(PlannedField(column: field.name, field: field, isMixed: field.type == .string))
             }
         }
         self.fields = fields
         self.payloadColumns = payloadColumns
+    }
+
+    /// The name of the field for a column: its own, with `_` behind it where results use that name themselves.
+    private static func fieldName(for column: String) -> String {
+        ["id", "distance", "score", "embedding"].contains(column) ? column + "_" : column
+    }
+
+    /// What the user should know of the plan.
+    package var notes: [String] {
+        fields.filter { $0.field.name != $0.column }.map {
+            "field '\($0.column)' is stored as '\($0.field.name)', since results use the first name themselves"
+        }
     }
 
     private static func sample(

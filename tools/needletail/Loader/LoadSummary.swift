@@ -6,6 +6,8 @@ package struct LoadSummary: Sendable {
     package var schema: Schema
     /// Whether the load made the collection.
     package var isNew: Bool
+    /// What the user should know.
+    package var notes: [String] = []
     package var loaded = 0
     /// Rows that `--resume` found in the collection.
     package var alreadyThere = 0

@@ -57,6 +57,13 @@ package struct RowSource {
         }
     }
 
+    /// Whether all rows were handed out.
+    package var isAtEnd: Bool {
+        guard files.isEmpty else { return false }
+        if let vectors { return vectors.row >= vectors.file.count }
+        return table.map { $0.progress.done >= $0.progress.total } ?? true
+    }
+
     /// Passes over the first `rows` rows without looking at what they hold. Returns how many there were.
     package mutating func skip(rows: Int) throws(InputError) -> Int {
         var rest = rows
@@ -95,8 +102,8 @@ package struct RowSource {
     private mutating func nextVectors(_ current: (file: VectorFile, row: Int), limit: Int) throws(InputError) -> RowBatch? {
         let file = current.file
         let rows = current.row ..< min(file.count, current.row + limit)
-        // Rows behind are done with; those ahead are wanted soon.
-        file.file.release(file.offset(ofRow: max(0, current.row - limit)) ..< file.offset(ofRow: current.row))
+        // The batch before may still be in use, the one before that is done with; those ahead are wanted soon.
+        file.file.release(file.offset(ofRow: max(0, current.row - 2 * limit)) ..< file.offset(ofRow: max(0, current.row - limit)))
         file.file.willNeed(file.offset(ofRow: rows.upperBound) ..< file.offset(ofRow: min(file.count, rows.upperBound + limit)))
         try file.checkHeaders(ofRows: rows)
         vectors = (file, rows.upperBound)
@@ -172,7 +179,7 @@ package struct RowSource {
                 roles.append(.id)
             } else if name == plan.vectorColumn {
                 roles.append(.vector)
-            } else if let position = plan.fields.firstIndex(where: { $0.field.name == name }) {
+            } else if let position = plan.fields.firstIndex(where: { $0.column == name }) {
                 roles.append(.field(position))
             } else if plan.payloadColumns.contains(name) {
                 roles.append(.payload(name))
@@ -193,8 +200,8 @@ package struct RowSource {
                 guard let value = Value(value, as: planned.field.type, isUntyped: isUntyped, becomesText: planned.isMixed) else {
                     throw InputError(
                         path, .line(row.line),
-                        "field '\(planned.field.name)' is of type \(planned.field.type), not \(Self.shown(value)); "
-                            + "mend the line, give the field another type with --field \(planned.field.name):string in a new collection, "
+                        "field '\(planned.column)' is of type \(planned.field.type), not \(Self.shown(value)); "
+                            + "mend the line, give the field another type with --field \(planned.column):string in a new collection, "
                             + "or pass over such lines with --skip-bad")
                 }
                 parsed.values[position] = value

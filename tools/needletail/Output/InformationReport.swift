@@ -1,3 +1,4 @@
+import Foundation
 import Needletail
 
 /// Facts about a database, as lines for a person.
@@ -16,7 +17,9 @@ struct InformationReport {
         ]
         if let resident = information.residentByteCount { lines.append(row("in memory", Format.bytes(resident))) }
         lines.append(row("commits", Format.count(Int(clamping: information.transactionID))))
-        lines += information.readers.map { reader in
+        // The snapshot that this very command holds is none of the user's concern.
+        let own = Int(ProcessInfo.processInfo.processIdentifier)
+        lines += information.readers.filter { $0.processID != own }.map { reader in
             row("reader", "process \(reader.processID), \(reader.commitsBehind == 0 ? "at the newest commit" : "\(Format.counted(Int(clamping: reader.commitsBehind), "commit")) behind")")
         }
         if information.collections.isEmpty { lines.append("no collections yet") }

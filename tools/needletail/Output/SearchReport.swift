@@ -16,52 +16,55 @@ package struct SearchReport {
         self.seconds = seconds
     }
 
-    /// One object a hit: `{"rank":1,"id":…,"distance":…,"fields":{…}}`. Fields without a value are left out.
+    /// One object a hit: `{"rank":1,"id":…,"distance":…,"fields":{…}}`. Fields without a value are left out;
+    /// distances have the digits of a `Float`, which they are computed as.
     package var jsonLines: [String] {
         results.hits.enumerated().map { position, hit in
             let values = fields.compactMap { name in hit.fields[name].map { (name, JSONText.value($0)) } }
             return JSONText.object([
-                ("rank", String(position + 1)), ("id", JSONText.id(hit.id)), ("distance", JSONText.number(hit.distance)),
+                ("rank", String(position + 1)), ("id", JSONText.id(hit.id)), ("distance", JSONText.number(Float(hit.distance))),
                 ("fields", JSONText.object(values)),
             ])
         }
     }
 
-    /// The rows as a table. Columns that tell nothing (all empty, or the id again) are left out.
+    /// The rows as a table, and the summary below it.
+    ///
+    /// Columns that tell nothing (all empty, or the id again) are left out, and the last ones where the terminal is
+    /// too narrow for them: the summary names those.
     package func table(width: Int?) -> [String] {
-        guard !results.hits.isEmpty else { return [] }
+        guard !results.hits.isEmpty else { return ["Nothing found; \(results.plan), \(Self.time(seconds))."] }
         var shown = fields.filter { name in
             results.hits.contains { hit in hit.fields[name].map { Self.text($0) != hit.id.description } ?? false }
         }
+        var hidden: [String] = []
         var lines = table(shown).lines(width: width)
-        // Too many columns for the terminal: the last ones go.
-        while let width, shown.count > 1, lines.contains(where: { TextWidth.of($0) > width }) {
-            shown.removeLast()
+        while let width, !shown.isEmpty, lines.contains(where: { TextWidth.of($0) > width }) {
+            hidden.insert(shown.removeLast(), at: 0)
             lines = table(shown).lines(width: width)
         }
+        lines.append("\(Format.counted(results.hits.count, "record")); \(results.plan), \(Self.time(seconds)).")
+        if !hidden.isEmpty { lines.append("No room for \(hidden.joined(separator: ", ")): see --fields and --json.") }
         return lines
     }
 
     private func table(_ shown: [String]) -> Table {
         var table = Table([
-            .init("#", alignment: .right, isFixed: true), .init("id", cut: .start),
-            .init("distance", alignment: .right, isFixed: true),
+            .init("#", alignment: .right, minimum: .max), .init("id", cut: .start, minimum: 24),
+            .init("distance", alignment: .right, minimum: .max),
         ])
         for name in shown {
-            let isNumber = schema.field(name).map { [.int, .double].contains($0.type) } ?? false
-            table.columns.append(.init(name, alignment: isNumber ? .right : .left))
+            switch schema.field(name)?.type {
+            case .int, .double: table.columns.append(.init(name, alignment: .right, minimum: .max))
+            case .bool, .timestamp: table.columns.append(.init(name, minimum: .max))
+            case .string, .strings, nil: table.columns.append(.init(name, minimum: 12))
+            }
         }
         table.rows = results.hits.enumerated().map { position, hit in
             [String(position + 1), hit.id.description, Format.decimal(hit.distance, digits: 4)]
                 + shown.map { hit.fields[$0].map(Self.text) ?? "" }
         }
         return table
-    }
-
-    /// Such as `8 records, exact scan of 824 records, 1.2 ms`.
-    package var summary: String {
-        let found = results.hits.isEmpty ? "Nothing found" : "\(Format.counted(results.hits.count, "record"))"
-        return "\(found); \(results.plan), \(Self.time(seconds))."
     }
 
     private static func time(_ seconds: Double) -> String {

@@ -6,14 +6,14 @@ package struct Table: Sendable {
         package var title: String
         package var alignment: Alignment
         package var cut: TextWidth.Cut
-        /// Columns of this kind are never made narrower.
-        package var isFixed: Bool
+        /// The column is not made narrower than this to make room for others; `.max` never cuts it.
+        package var minimum: Int
 
-        package init(_ title: String, alignment: Alignment = .left, cut: TextWidth.Cut = .end, isFixed: Bool = false) {
+        package init(_ title: String, alignment: Alignment = .left, cut: TextWidth.Cut = .end, minimum: Int = 8) {
             self.title = title
             self.alignment = alignment
             self.cut = cut
-            self.isFixed = isFixed
+            self.minimum = minimum
         }
     }
 
@@ -23,8 +23,6 @@ package struct Table: Sendable {
     package init(_ columns: [Column]) { self.columns = columns }
 
     private static let gap = 2
-    /// No column becomes narrower than this to make room for others.
-    private static let narrowest = 6
 
     /// The lines, header first. `width` is the terminal's; `nil` where there is none: then nothing is cut.
     package func lines(width: Int?) -> [String] {
@@ -44,7 +42,7 @@ package struct Table: Sendable {
     private func shrink(_ widths: inout [Int], to total: Int) {
         var surplus = widths.reduce(0, +) + Self.gap * max(0, widths.count - 1) - total
         while surplus > 0 {
-            let candidates = widths.indices.filter { !columns[$0].isFixed && widths[$0] > Self.narrowest }
+            let candidates = widths.indices.filter { widths[$0] > columns[$0].minimum }
             guard let widest = candidates.max(by: { widths[$0] < widths[$1] }) else { return }
             widths[widest] -= 1
             surplus -= 1
