@@ -89,7 +89,8 @@ def mobilenet_v2(t, same, side):
             size = -(-size // stride)
             last = f"{name}.conv_pw" if separable else f"{name}.conv_pwl"
             x = convolution(x, last, f"{name}.bn2" if separable else f"{name}.bn3", relu6=False)
-            if stride == 1 and not separable and t[f"{name}.conv_pw.weight"].shape[1] == t[f"{last}.weight"].shape[0]:
+            first = f"{name}.conv_dw" if separable else f"{name}.conv_pw"
+            if stride == 1 and t[f"{first}.weight"].shape[0 if separable else 1] == t[f"{last}.weight"].shape[0]:
                 x = g.node("Add", x, start)
             index += 1
     x = convolution(x, "conv_head", "bn2")

@@ -43,15 +43,22 @@ NT_INLINE void nt_tile_run(const nt_tile *t, const int rows, const int vectors, 
     const size_t half_at = (size_t)vectors * NT_LANES;
     const __mmask8 half_mask = half ? (__mmask8)(columns - half_at >= 8 ? 0xff : (1u << (columns - half_at)) - 1) : 0;
 #endif
-    // The sum starts from the bias, or from what earlier blocks of k left in C.
+    // The sum starts from the bias, or from what earlier blocks of k left in C; and from the residual where no activation
+    // comes between, since the residual may be C itself, which the first block overwrites.
+    const float *added = t->first && t->activation == NT_ACTIVATION_NONE ? t->residual : NULL;
     NT_UNROLL for (int i = 0; i < rows; i++) {
         const float *start = t->first ? t->bias : t->c + (size_t)i * t->ldc;
+        const float *residual = added ? added + (size_t)i * t->residual_stride : NULL;
         NT_UNROLL for (int j = 0; j < vectors; j++) {
             const size_t at = (size_t)j * NT_LANES;
             sum[i][j] = !start || at >= columns ? vset(0) : vload_first(start + at, columns - at);
+            if (residual && at < columns) sum[i][j] += vload_first(residual + at, columns - at);
         }
 #if NT_LANES == 16
-        if (half) sum_half[i] = start ? _mm256_maskz_loadu_ps(half_mask, start + half_at) : _mm256_setzero_ps();
+        if (half) {
+            sum_half[i] = start ? _mm256_maskz_loadu_ps(half_mask, start + half_at) : _mm256_setzero_ps();
+            if (residual) sum_half[i] = _mm256_add_ps(sum_half[i], _mm256_maskz_loadu_ps(half_mask, residual + half_at));
+        }
 #endif
     }
     const float *b = t->b;
@@ -79,7 +86,7 @@ NT_INLINE void nt_tile_run(const nt_tile *t, const int rows, const int vectors, 
 #endif
         }
     }
-    if (t->last && t->residual && t->activation != NT_ACTIVATION_GELU) {
+    if (t->last && t->residual && t->activation == NT_ACTIVATION_RELU6) {
         NT_UNROLL for (int i = 0; i < rows; i++) {
             const float *residual = t->residual + (size_t)i * t->residual_stride;
             NT_UNROLL for (int j = 0; j < vectors; j++) {
@@ -194,7 +201,9 @@ static void nt_block_of_k(const nt_sgemm_call *g, size_t k0, size_t kc, bool cop
 
 void NT_SUFFIX(nt_sgemm)(const nt_sgemm_call *g) {
     if (g->m == 0 || g->n == 0) return;
-    const bool copies = g->lda * sizeof(float) % 2048 == 0 && g->m > 1 && g->n > NT_PANEL;
+    // A residual that waits for an activation would be lost with the first of several blocks, were it C: then one block it is.
+    const bool waits = g->epilogue.residual && g->epilogue.activation != NT_ACTIVATION_NONE;
+    const bool copies = g->lda * sizeof(float) % 2048 == 0 && g->m > 1 && g->n > NT_PANEL && !waits;
     size_t k0 = 0;
     do {  // once also for k = 0, which writes zeros and the epilogue
         const size_t left = g->k - k0, kc = copies && left > NT_COPY_K + NT_COPY_K / 2 ? NT_COPY_K : left;

@@ -122,19 +122,46 @@ import Testing
         for i in 0 ..< 30 * 41 { #expect(abs(Double(plain[i]) - 1 - values[i]) < 1e-4) }
     }
 
+    @Test("C may be its own residual where a long k is summed in blocks, and under an activation", arguments: tiers)
+    func longInPlace(_ tier: nt_cpu_tier) throws {
+        guard isAvailable(tier) else { return }
+        var generator = SeededGenerator(seed: 15)
+        let (m, n, k) = (14, 40, 1536)
+        let problem = Problem(m: m, n: n, k: k, lda: k, generator: &generator)
+        let packed = problem.packed(transposed: false)
+        let (values, _) = problem.expected()
+        for activation in [NT_ACTIVATION_NONE, NT_ACTIVATION_RELU6, NT_ACTIVATION_GELU] {
+            var c = [Float](repeating: 3, count: m * n)
+            c.withUnsafeMutableBufferPointer { c in
+                var epilogue = nt_sgemm_epilogue(bias: nil, residual: UnsafePointer(c.baseAddress), residual_stride: n, activation: activation)
+                _ = nt_sgemm_on_tier(tier, problem.a, k, m, packed, k, n, c.baseAddress, n, &epilogue)
+            }
+            for i in 0 ..< m * n {
+                var value = values[i]
+                if activation == NT_ACTIVATION_RELU6 { value = min(max(value, 0), 6) }
+                if activation == NT_ACTIVATION_GELU { value = gelu(value) }
+                #expect(abs(Double(c[i]) - 3 - value) < 1e-3)
+            }
+        }
+    }
+
     @Test("a row of C is the same bits whatever rows stand beside it", arguments: tiers)
     func rowsAreIndependent(_ tier: nt_cpu_tier) throws {
         guard isAvailable(tier) else { return }
         var generator = SeededGenerator(seed: 13)
-        let problem = Problem(m: 26, n: 100, k: 128, lda: 128, generator: &generator)
-        let packed = problem.packed(transposed: true)
-        var epilogue = nt_sgemm_epilogue()
-        var together = [Float](repeating: 0, count: 26 * 100)
-        _ = nt_sgemm_on_tier(tier, problem.a, 128, 26, packed, 128, 100, &together, 100, &epilogue)
-        for row in 0 ..< 26 {
-            var alone = [Float](repeating: 0, count: 100)
-            _ = nt_sgemm_on_tier(tier, Array(problem.a[row * 128 ..< (row + 1) * 128]), 128, 1, packed, 128, 100, &alone, 100, &epilogue)
-            #expect(alone == Array(together[row * 100 ..< (row + 1) * 100]))
+        for k in [128, 1536] {
+            let problem = Problem(m: 26, n: 100, k: k, lda: k, generator: &generator)
+            let packed = problem.packed(transposed: true)
+            problem.bias.withUnsafeBufferPointer { bias in
+                var epilogue = nt_sgemm_epilogue(bias: bias.baseAddress, residual: bias.baseAddress, residual_stride: 0, activation: NT_ACTIVATION_NONE)
+                var together = [Float](repeating: 0, count: 26 * 100)
+                _ = nt_sgemm_on_tier(tier, problem.a, k, 26, packed, k, 100, &together, 100, &epilogue)
+                for row in 0 ..< 26 {
+                    var alone = [Float](repeating: 0, count: 100)
+                    _ = nt_sgemm_on_tier(tier, Array(problem.a[row * k ..< (row + 1) * k]), k, 1, packed, k, 100, &alone, 100, &epilogue)
+                    #expect(alone == Array(together[row * 100 ..< (row + 1) * 100]))
+                }
+            }
         }
     }
 
