@@ -122,7 +122,7 @@ import Testing
         for i in 0 ..< 30 * 41 { #expect(abs(Double(plain[i]) - 1 - values[i]) < 1e-4) }
     }
 
-    @Test("C may be its own residual where a long k is summed in blocks, and under an activation", arguments: tiers)
+    @Test("C may be its own residual where a long k is summed in blocks, and under a clamp", arguments: tiers)
     func longInPlace(_ tier: nt_cpu_tier) throws {
         guard isAvailable(tier) else { return }
         var generator = SeededGenerator(seed: 15)
@@ -130,7 +130,7 @@ import Testing
         let problem = Problem(m: m, n: n, k: k, lda: k, generator: &generator)
         let packed = problem.packed(transposed: false)
         let (values, _) = problem.expected()
-        for activation in [NT_ACTIVATION_NONE, NT_ACTIVATION_RELU6, NT_ACTIVATION_GELU] {
+        for activation in [NT_ACTIVATION_NONE, NT_ACTIVATION_RELU6] {
             var c = [Float](repeating: 3, count: m * n)
             c.withUnsafeMutableBufferPointer { c in
                 var epilogue = nt_sgemm_epilogue(bias: nil, residual: UnsafePointer(c.baseAddress), residual_stride: n, activation: activation)
@@ -139,7 +139,6 @@ import Testing
             for i in 0 ..< m * n {
                 var value = values[i]
                 if activation == NT_ACTIVATION_RELU6 { value = min(max(value, 0), 6) }
-                if activation == NT_ACTIVATION_GELU { value = gelu(value) }
                 #expect(abs(Double(c[i]) - 3 - value) < 1e-3)
             }
         }

@@ -23,7 +23,8 @@ typedef enum {
 /// C = activation(A·B + bias) + residual. All zero means C = A·B.
 typedef struct {
     const float *bias;       ///< n values, one a column of C, or NULL
-    const float *residual;   ///< m × n, or NULL; may be C itself (same leading dimension), for an addition in place
+    const float *residual;   ///< m × n, or NULL; may be C itself (same leading dimension), for an addition in place, but
+                             ///< not under GELU, whose tile passes through C
     size_t residual_stride;  ///< floats from one row of `residual` to the next
     nt_activation activation;
 } nt_sgemm_epilogue;
