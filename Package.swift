@@ -50,6 +50,7 @@ let package = Package(
         .testTarget(name: "NeedletailVisionTests", dependencies: ["NeedletailVision", "NeedletailTestSupport"]),
         .testTarget(name: "NeedletailTests", dependencies: ["Needletail", "NeedletailTestSupport"]),
         .testTarget(name: "NeedletailToolTests", dependencies: ["NeedletailTool", "NeedletailTestSupport"]),
+        .testTarget(name: "DocumentationTests", dependencies: ["Needletail", "NeedletailVision", "NeedletailTestSupport"]),
         // The other process of the tests that need one; what it writes is known to the tests, which import it.
         .executableTarget(
             name: "CrashChild", dependencies: ["NeedletailStorage", "NeedletailTestSupport"], path: "Tests/CrashTests/Child"),

@@ -28,6 +28,10 @@ def main():
     def ratio(a, b):
         return a / b if a is not None and b else None
 
+    bare, batched = median("insert", "bare LMDB, a put a transaction"), median("insert", "batches of 1,000 by column")
+    if bare and batched:
+        print(f"\na durable batch of 1,000 takes {1e6 / batched:.1f} ms, of which a bare put and its sync take {1e3 / bare:.1f} ms")
+
     sgemm = median("sgemm", "2048 × 2048 × 2048, one thread")
     scale = sgemm / 210 if sgemm else None
     wanted = [
@@ -45,6 +49,8 @@ def main():
         for model, rate in (("MobileNetV2 1.0", 180), ("ViT-Tiny", 50)):
             network = median("embed", f"{model}: network")
             wanted.append((f"{model}, pictures/s (network)", ratio(1000, network), ">=", rate * scale))
+            peer = median("embed", f"{model}: network, ONNX Runtime")
+            wanted.append((f"{model}: speed against ONNX Runtime", ratio(peer, network), ">=", 1))
     print("\nfigures aimed at")
     for name, value, relation, target in wanted:
         if value is None:

@@ -6,14 +6,16 @@ struct CreateCommand: AsyncParsableCommand {
         commandName: "create", abstract: "Make an empty collection.",
         discussion: """
             Example:
-              needletail create items.ntl items --dimension 384 --metric cosine --field title:string --field price:double
+              needletail create items.ntl items --dimension 384 --metric cosine \\
+                --field title:string --field price:double
 
-            'load' and 'images' make the collection they need by themselves; 'create' is for those who want to fix it beforehand.
+            'load' and 'images' make the collection they need by themselves; 'create' \
+            is for those who want to fix it beforehand.
             """)
 
     @OptionGroup var target: CollectionArguments
 
-    @Option(help: "Components of a vector.")
+    @Option(help: ArgumentHelp("Components of a vector.", valueName: "n"))
     var dimension: Int
 
     @Option(help: "How far apart two vectors are.")

@@ -22,10 +22,10 @@ struct ImagesCommand: AsyncParsableCommand {
     @Argument(help: "Folders of pictures.", completion: .directory)
     var folders: [String]
 
-    @Option(help: "The model: a .safetensors file, or the folder of one (default: the built-in needletail-mini).", completion: .file())
+    @Option(help: ArgumentHelp("The model: a .safetensors file, or the folder of one (default: the built-in needletail-mini).", valueName: "file"), completion: .file())
     var model: String?
 
-    @Option(help: "Pictures in work at once (default: enough for all cores).")
+    @Option(help: ArgumentHelp("Pictures in work at once (default: enough for all cores).", valueName: "n"))
     var threads: Int?
 
     @Flag(help: "Exit with status 65 if any picture could not be loaded.")

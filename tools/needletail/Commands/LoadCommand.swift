@@ -8,8 +8,9 @@ struct LoadCommand: AsyncParsableCommand {
         discussion: """
             Examples:
               needletail load sift.ntl sift base.fvecs --metric l2
-              needletail load docs.ntl docs base.npy --metadata base.jsonl --metric cosine
-              needletail load items.ntl items items.csv --id-field sku --vector-field embedding
+              needletail load docs.ntl docs base.npy --metadata base.jsonl \\
+                --metric cosine
+              needletail load items.ntl items items.csv --id-field sku
 
             Reads .fvecs, .bvecs, .npy (f32, f64, f16, i8, u8), .jsonl and .csv. The collection is made if it is absent: dimension and \
             fields are inferred from the files, the element type follows the file where that loses nothing (f16 and i8 from .npy), else \
@@ -22,7 +23,7 @@ struct LoadCommand: AsyncParsableCommand {
     @Argument(help: "Files of one kind: vectors (.fvecs, .bvecs, .npy) or tables (.jsonl, .csv).", completion: .file())
     var files: [String]
 
-    @Option(help: "Fields for vector files, joined by row.", completion: .file(extensions: ["jsonl", "csv"]))
+    @Option(help: ArgumentHelp("Fields for vector files, joined by row.", valueName: "file"), completion: .file(extensions: ["jsonl", "csv"]))
     var metadata: String?
 
     @Option(help: "How far apart two vectors are, for a new collection (default: l2).")
@@ -34,13 +35,13 @@ struct LoadCommand: AsyncParsableCommand {
     @Option(name: .customLong("field"), parsing: .singleValue, help: FieldOption.help)
     var fields: [FieldOption] = []
 
-    @Option(help: "The field that holds the ids (default: 'id' if there is one, else rows are numbered).")
+    @Option(help: ArgumentHelp("The field that holds the ids (default: 'id' if there is one, else rows are numbered).", valueName: "name"))
     var idField: String?
 
-    @Option(help: "The field that holds the vectors (default: the first list of numbers of constant length).")
+    @Option(help: ArgumentHelp("The field that holds the vectors (default: the first list of numbers of constant length).", valueName: "name"))
     var vectorField: String?
 
-    @Option(help: "Rows a transaction (default: about 2 MiB of vectors).")
+    @Option(help: ArgumentHelp("Rows a transaction (default: about 2 MiB of vectors).", valueName: "n"))
     var batch: Int?
 
     @Flag(help: "Go on after the rows that are there already.")

@@ -8,12 +8,14 @@ struct SearchCommand: AsyncParsableCommand {
         commandName: "search", abstract: "Find the records nearest to a vector, a picture or another record.",
         discussion: """
             Examples:
-              needletail search photos.ntl photos --image query.jpg -k 10 --sheet result.html
-              needletail search photos.ntl photos --like ~/Pictures/tom.jpg --where "width >= 640 AND folder LIKE 'holiday%'"
-              needletail search items.ntl items --vector '[0.1, 0.2, 0.3]' -k 3 --fields name,price --json
+              needletail search photos.ntl photos --image query.jpg --sheet found.html
+              needletail search photos.ntl photos --like ~/Pictures/tom.jpg -k 5 \\
+                --where "width >= 640 AND folder LIKE 'holiday%'"
+              needletail search items.ntl items --vector '[0.1, 0.2, 0.3]' --json
 
-            Filters are what follows WHERE in SQL: = != < <= > >=, IN, BETWEEN, LIKE 'prefix%', CONTAINS, IS NULL, AND, OR, NOT.
-            Distances are those of the collection's metric: Euclidean for l2, 1 - cosine for cosine, minus the product for dot.
+            Filters are what follows WHERE in SQL: = != < <= > >=, IN, BETWEEN, \
+            LIKE 'prefix%', CONTAINS, IS NULL, AND, OR, NOT. Distances are Euclidean for \
+            l2, 1 - cosine for cosine, minus the product for dot.
             """)
 
     @OptionGroup var target: CollectionArguments
@@ -21,37 +23,37 @@ struct SearchCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Search near a vector: a list of numbers, or a file that holds one.", valueName: "[…]|@file"))
     var vector: VectorOption?
 
-    @Option(help: "Search near a picture.", completion: .file())
+    @Option(help: ArgumentHelp("Search near a picture.", valueName: "file"), completion: .file())
     var image: String?
 
-    @Option(help: "Search near the record with this id, which is left out of the results.")
+    @Option(help: ArgumentHelp("Search near the record with this id, which is left out of the results.", valueName: "id"))
     var like: String?
 
-    @Option(name: .customShort("k"), help: "How many to find (default: 10).")
+    @Option(name: .customShort("k"), help: ArgumentHelp("How many to find (default: 10).", valueName: "n"))
     var k: Int?
 
-    @Option(name: .customLong("where"), help: "Only records that match this filter take part.")
+    @Option(name: .customLong("where"), help: ArgumentHelp("Only records that match this filter take part.", valueName: "filter"))
     var filter: String?
 
-    @Option(help: "The share of the true nearest that must be found, above 0 and at most 1.")
+    @Option(help: ArgumentHelp("The share of the true nearest that must be found, above 0 and at most 1.", valueName: "share"))
     var recall: Double?
 
     @Flag(help: "Compare every record; the default as long as a collection has no index.")
     var exact = false
 
-    @Option(help: "Find all within this distance, rather than the k nearest.")
+    @Option(help: ArgumentHelp("Find all within this distance, rather than the k nearest.", valueName: "distance"))
     var radius: Double?
 
-    @Option(help: "The fields to show, separated by commas (default: all).")
+    @Option(help: ArgumentHelp("The fields to show, separated by commas (default: all).", valueName: "a,b,…"))
     var fields: String?
 
-    @Option(help: "The model that turns the picture into a vector: a .safetensors file or its folder (default: the built-in one).", completion: .file())
+    @Option(help: ArgumentHelp("The model that turns the picture into a vector: a .safetensors file or its folder (default: the built-in one).", valueName: "file"), completion: .file())
     var model: String?
 
-    @Option(help: "Also write the results as a page with pictures.", completion: .file(extensions: ["html"]))
+    @Option(help: ArgumentHelp("Also write the results as a page with pictures.", valueName: "file.html"), completion: .file(extensions: ["html"]))
     var sheet: String?
 
-    @Option(help: "Threads that compute distances (default: all cores).")
+    @Option(help: ArgumentHelp("Threads that compute distances (default: all cores).", valueName: "n"))
     var threads: Int?
 
     @Flag(help: "Print one JSON object a hit and line.")

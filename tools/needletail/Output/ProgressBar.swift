@@ -18,6 +18,7 @@ package struct ProgressBar {
     private var drawn: ContinuousClock.Instant?
 
     /// - Parameters:
+    ///   - label: what is being done.
     ///   - total: how many units there are to do; 0 where that is not known.
     ///   - unit: what is counted, in the plural; `bytes` are shown as such.
     package init(_ label: String, total: Int, unit: String) {
@@ -31,7 +32,8 @@ package struct ProgressBar {
     package mutating func update(_ done: Int) {
         guard isShown else { return }
         let now = ContinuousClock.now
-        if let drawn, now - drawn < .milliseconds(100) { return }
+        // Nor is it drawn at once: what ends soon needs no bar, and a first rate would be chance.
+        if now - (drawn ?? start) < .milliseconds(100) { return }
         drawn = now
         let width = Terminal.width(of: STDERR_FILENO) ?? 80
         let line = Self.line(label: label, unit: unit, done: done, total: total, seconds: (now - start).seconds, width: width)

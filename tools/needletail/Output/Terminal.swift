@@ -9,7 +9,6 @@ import Darwin
 /// What the streams are connected to.
 package enum Terminal {
     package static var standardErrorIsTerminal: Bool { isatty(STDERR_FILENO) == 1 }
-    package static var standardOutputIsTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
 
     /// Columns of the terminal behind `descriptor`; `nil` where there is none.
     package static func width(of descriptor: Int32) -> Int? {
