@@ -15,7 +15,8 @@ public struct DatabaseInformation: Sendable, Hashable, Codable {
     public var freeByteCount: Int
     /// Address space reserved for the file: the size it can grow to.
     public var mappedByteCount: Int
-    /// Bytes of the file that are in memory now.
+    /// Bytes of the file that are in memory now, read by whatever process; `nil` where the system does not tell.
+    /// None of them is dirty: the map is never written.
     public var residentByteCount: Int?
     /// The page size of the file.
     public var pageByteCount: Int
@@ -77,7 +78,7 @@ extension Database {
         }
         return DatabaseInformation(
             path: path, formatVersion: facts.formatVersion, fileByteCount: facts.fileByteCount, usedByteCount: facts.usedByteCount,
-            freeByteCount: facts.freeByteCount, mappedByteCount: facts.mapByteCount, residentByteCount: nil,
+            freeByteCount: facts.freeByteCount, mappedByteCount: facts.mapByteCount, residentByteCount: facts.residentByteCount,
             pageByteCount: facts.pageByteCount, transactionID: facts.lastTransactionID,
             readers: facts.readers.compactMap { reader in
                 guard let transactionID = reader.transactionID else { return nil }

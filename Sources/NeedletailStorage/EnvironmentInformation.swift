@@ -22,6 +22,8 @@ package struct EnvironmentInformation: Sendable {
     package var usedByteCount: Int
     /// Pages inside the file that wait to be used again.
     package var freeByteCount: Int
+    /// Bytes of the file that are in memory; nil where the system does not tell.
+    package var residentByteCount: Int?
     package var pageByteCount: Int
     package var lastTransactionID: UInt64
     package var readers: [ReaderInformation]
@@ -47,7 +49,10 @@ extension Environment {
             return EnvironmentInformation(
                 path: path, formatVersion: Int(FileFormat.version), mapByteCount: Int(environment.me_mapsize),
                 fileByteCount: Int(status.st_size), usedByteCount: (pages - freePages) * core.pageByteCount,
-                freeByteCount: freePages * core.pageByteCount, pageByteCount: core.pageByteCount, lastTransactionID: last,
+                freeByteCount: freePages * core.pageByteCount,
+                residentByteCount: calls.residentByteCount(
+                    core.descriptor, count: Int(status.st_size), pageByteCount: Int(sysconf(Int32(_SC_PAGESIZE)))),
+                pageByteCount: core.pageByteCount, lastTransactionID: last,
                 readers: readers(last), tableCount: try snapshot.tableNames().count)
         }
     }

@@ -7,6 +7,12 @@ import Musl
 import Darwin
 #endif
 
+#if canImport(Darwin)
+private typealias MincorePage = CChar
+#else
+private typealias MincorePage = UInt8
+#endif
+
 /// Every call to LMDB and to the file system goes through here, so that a test can make the n-th one fail.
 ///
 /// Methods return LMDB's code or an `errno`, 0 for success; ``Transaction`` and ``EnvironmentCore`` turn them into errors.
@@ -210,6 +216,23 @@ final class LMDBCalls: Sendable {
         defer { _ = Self.closeFile(descriptor) }
         // Some file systems refuse to sync a folder; there the name is as durable as they make it.
         return fsync(descriptor) == 0 || errno == EINVAL ? 0 : errno
+    }
+
+    /// How many of a file's bytes are in memory, whoever read them; nil where the system does not tell.
+    func residentByteCount(_ descriptor: Int32, count: Int, pageByteCount: Int) -> Int? {
+        // A gibibyte at a time, so that the answer's one byte a page stays small.
+        let window = 1 << 30
+        var resident = 0
+        for offset in stride(from: 0, to: count, by: window) {
+            let length = min(window, count - offset)
+            guard let map = mmap(nil, length, PROT_READ, MAP_SHARED, descriptor, off_t(offset)), map != MAP_FAILED else { return nil }
+            defer { munmap(map, length) }
+            var pages = [UInt8](repeating: 0, count: (length + pageByteCount - 1) / pageByteCount)
+            let code = pages.withUnsafeMutableBytes { mincore(map, length, $0.baseAddress?.assumingMemoryBound(to: MincorePage.self)) }
+            guard code == 0 else { return nil }
+            resident += pages.lazy.filter { $0 & 1 == 1 }.count * pageByteCount
+        }
+        return min(resident, count)
     }
 
     func remove(path: String) { unlink(path) }
