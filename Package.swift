@@ -16,7 +16,6 @@ let package = Package(
     targets: [
         // C libraries of the platform.
         .systemLibrary(name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"]), .brew(["lmdb"])]),
-        .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"]), .brew(["openblas"])]),
         .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg-dev"]), .brew(["jpeg-turbo"])]),
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"]), .brew(["libpng"])]),
         .systemLibrary(name: "CWebP", pkgConfig: "libwebp", providers: [.apt(["libwebp-dev"]), .brew(["webp"])]),
@@ -31,7 +30,7 @@ let package = Package(
         .target(name: "Needletail", dependencies: ["CNeedletailKernels", "NeedletailStorage", "NeedletailIndex"]),
         .target(
             name: "NeedletailVision",
-            dependencies: ["CNeedletailKernels", "CNeedletailCodecs", "COpenBLAS"],
+            dependencies: ["CNeedletailKernels", "CNeedletailCodecs"],
             resources: [.copy("Resources/needletail-mini")]
         ),
         .executableTarget(
