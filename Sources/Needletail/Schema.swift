@@ -104,7 +104,7 @@ public struct EmbeddingModel: Codable, Sendable, Hashable, CustomStringConvertib
         self.checksum = checksum
     }
 
-    public var description: String { "\(name) version \(version) (\(checksum.prefix(12)))" }
+    public var description: String { (version.isEmpty ? name : "\(name) version \(version)") + " (\(checksum.prefix(12)))" }
 }
 
 /// What the records of a collection hold: one vector, and typed fields.

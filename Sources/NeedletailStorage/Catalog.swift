@@ -19,7 +19,7 @@ extension Transaction {
             encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
             json = try encoder.encode(descriptor)
         } catch {
-            throw StorageError(.invalidArgument, "the table '\(descriptor.name)' cannot be described as JSON: \(error)", path: path)
+            throw StorageError(.invalidArgument, "the collection '\(descriptor.name)' cannot be described as JSON: \(error)", path: path)
         }
         try put(databases.catalog, tableKey(descriptor.name), Array(json))
     }
@@ -27,7 +27,7 @@ extension Transaction {
     func state(of table: TableDescriptor) throws(StorageError) -> TableState {
         guard let bytes = try get(databases.catalog, stateKey(table.id)), let state = TableState(bytes),
               state.columns.count == table.columns.count
-        else { throw corrupt("the state of table '\(table.name)' is missing or malformed") }
+        else { throw corrupt("the state of collection '\(table.name)' is missing or malformed") }
         return state
     }
 
@@ -98,7 +98,7 @@ extension TableDescriptor {
                                expected: Self.maximumColumnCount, actual: columns.count)
         }
         guard Set(columns.map(\.name)).count == columns.count else {
-            throw StorageError(.invalidArgument, "two columns of table '\(name)' have the same name; rename one")
+            throw StorageError(.invalidArgument, "two columns of collection '\(name)' have the same name; rename one")
         }
     }
 }
@@ -111,7 +111,7 @@ final class DescriptorCache: @unchecked Sendable {
     /// The table's descriptor; throws `.unknownTable` where there is none.
     func descriptor(_ name: String, _ transaction: Transaction) throws(StorageError) -> TableDescriptor {
         guard let bytes = try transaction.tableBytes(name) else {
-            throw StorageError(.unknownTable, "there is no table '\(name)'", path: transaction.path)
+            throw StorageError(.unknownTable, "there is no collection '\(name)'", path: transaction.path)
         }
         if let entry = lock.withLock({ entries[name] }), entry.bytes.elementsEqual(bytes) { return entry.descriptor }
         let copy = Array(bytes)
@@ -119,13 +119,13 @@ final class DescriptorCache: @unchecked Sendable {
         do {
             descriptor = try JSONDecoder().decode(TableDescriptor.self, from: Data(copy))
         } catch {
-            throw transaction.corrupt("the description of table '\(name)' does not parse (\(error))")
+            throw transaction.corrupt("the description of collection '\(name)' does not parse (\(error))")
         }
         guard descriptor.name == name, descriptor.id > 0, descriptor.vectorByteCount > 0,
               descriptor.vectorByteCount <= TableDescriptor.maximumVectorByteCount,
               64 ... 4096 ~= descriptor.blockRows, descriptor.blockRows.nonzeroBitCount == 1,
               descriptor.columnArrays.count == descriptor.columns.count, descriptor.listArrays.count == descriptor.columns.count
-        else { throw transaction.corrupt("the description of table '\(name)' contradicts itself") }
+        else { throw transaction.corrupt("the description of collection '\(name)' contradicts itself") }
         lock.withLock { entries[name] = (copy, descriptor) }
         return descriptor
     }

@@ -123,7 +123,7 @@ extension RecordBatch {
             throw StorageError(.invalidArgument, "vectors \(vectorStride) bytes apart overlap: each has \(table.vectorByteCount)")
         }
         guard columns.count <= table.columns.count else {
-            throw StorageError(.invalidArgument, "a batch has \(columns.count) columns, table '\(table.name)' only \(table.columns.count)")
+            throw StorageError(.invalidArgument, "a batch has \(columns.count) columns, collection '\(table.name)' only \(table.columns.count)")
         }
         for (descriptor, values) in zip(table.columns, columns) {
             guard let values else { continue }

@@ -2,7 +2,7 @@
 extension TableSnapshot {
     private func dictionary(_ position: Int) throws(StorageError) -> UInt32 {
         guard descriptor.columns.indices.contains(position) else {
-            throw StorageError(.invalidArgument, "table '\(descriptor.name)' has no column \(position)")
+            throw StorageError(.invalidArgument, "collection '\(descriptor.name)' has no column \(position)")
         }
         let column = descriptor.columns[position]
         guard column.type == .string || column.type == .stringList else {

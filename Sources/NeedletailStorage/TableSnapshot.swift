@@ -35,7 +35,7 @@ package final class TableSnapshot: @unchecked Sendable {
         let state = try transaction.state(of: table)
         let sealed = Int(state.sealedCount)
         guard sealed % table.blockRows == 0, Int(state.slotCount) - sealed < table.blockRows else {
-            throw transaction.corrupt("the sealed count of table '\(name)'")
+            throw transaction.corrupt("the sealed count of collection '\(name)'")
         }
         let sealedBlocks = sealed >> table.blockShift
         let tailCount = Int(state.slotCount) - sealed
@@ -48,11 +48,11 @@ package final class TableSnapshot: @unchecked Sendable {
             try transaction.forEachChunk(of: table.vectorArray) { number, value throws(StorageError) in
                 guard next < sealedBlocks, number == next, value.count == ChunkHeader.byteCount + table.blockByteCount,
                       ChunkHeader(value, kind: .vectors) != nil, let base = value.baseAddress
-                else { throw transaction.corrupt("block \(number) of table '\(name)'") }
+                else { throw transaction.corrupt("block \(number) of collection '\(name)'") }
                 pointers[next] = base + ChunkHeader.byteCount
                 next += 1
             }
-            guard next == sealedBlocks else { throw transaction.corrupt("block \(next) of table '\(name)' is missing") }
+            guard next == sealedBlocks else { throw transaction.corrupt("block \(next) of collection '\(name)' is missing") }
             if tailCount > 0 {
                 let buffer = inner.core.snapshots.tail(table, state)
                 try buffer.fill(upTo: tailCount, table, transaction)
@@ -94,7 +94,7 @@ package final class TableSnapshot: @unchecked Sendable {
         do throws(StorageError) {
             try transaction.forEachChunk(of: table.deletedArray) { number, value throws(StorageError) in
                 guard ChunkHeader(value, kind: .bitmap) != nil, let base = value.baseAddress else {
-                    throw transaction.corrupt("the deletion bitmap of table '\(table.name)'")
+                    throw transaction.corrupt("the deletion bitmap of collection '\(table.name)'")
                 }
                 let first = Int(number) * (bitmapChunkCapacity / 64)
                 let count = min((value.count - ChunkHeader.byteCount) / 8, words - first)
@@ -120,7 +120,7 @@ package final class TableSnapshot: @unchecked Sendable {
     /// The column at a position, resolved at the first call.
     package func column(_ position: Int) throws(StorageError) -> ColumnSnapshot {
         guard descriptor.columns.indices.contains(position) else {
-            throw StorageError(.invalidArgument, "table '\(descriptor.name)' has no column \(position)")
+            throw StorageError(.invalidArgument, "collection '\(descriptor.name)' has no column \(position)")
         }
         return try resolve(position)
     }
@@ -146,7 +146,7 @@ package final class TableSnapshot: @unchecked Sendable {
         let type = isKey ? ColumnType.int : descriptor.columns[position].type
         let array = isKey ? descriptor.keyArray : descriptor.columnArrays[position]
         let layout = ColumnLayout(descriptor, type)
-        func damaged(_ number: UInt32) -> StorageError { transaction.corrupt("chunk \(number) of array \(array) of table '\(descriptor.name)'") }
+        func damaged(_ number: UInt32) -> StorageError { transaction.corrupt("chunk \(number) of array \(array) of collection '\(descriptor.name)'") }
         var segments: [ColumnSegment] = []
         try transaction.forEachChunk(of: array) { number, value throws(StorageError) in
             let first = Int(number) * layout.capacity
@@ -190,7 +190,7 @@ package final class TableSnapshot: @unchecked Sendable {
         try transaction.forEachChunk(of: array) { number, value throws(StorageError) in
             guard Int(number) == chunks.count, let header = ChunkHeader(value, kind: .listValues), header.count <= listChunkCapacity,
                   value.count >= ChunkHeader.byteCount + 4 * header.count, let base = value.baseAddress
-            else { throw transaction.corrupt("chunk \(number) of list array \(array) of table '\(descriptor.name)'") }
+            else { throw transaction.corrupt("chunk \(number) of list array \(array) of collection '\(descriptor.name)'") }
             chunks.append((base + ChunkHeader.byteCount).assumingMemoryBound(to: UInt32.self))
             counts.append(header.count)
         }
@@ -201,7 +201,7 @@ package final class TableSnapshot: @unchecked Sendable {
 
     func checkSlot(_ slot: UInt32) throws(StorageError) {
         guard Int(slot) < slotCount else {
-            throw StorageError(.notFound, "table '\(descriptor.name)' has no slot \(slot)", expected: slotCount, actual: Int(slot))
+            throw StorageError(.notFound, "collection '\(descriptor.name)' has no slot \(slot)", expected: slotCount, actual: Int(slot))
         }
     }
 
@@ -223,7 +223,7 @@ package final class TableSnapshot: @unchecked Sendable {
             return .int(Int64(littleEndian: segment.values.load(fromByteOffset: 8 * row, as: Int64.self)))
         }
         guard let bytes = try record(slot, RecordValue.stringKey) else {
-            throw StorageError(.notFound, "slot \(slot) of table '\(descriptor.name)' has been deleted")
+            throw StorageError(.notFound, "slot \(slot) of collection '\(descriptor.name)' has been deleted")
         }
         return .string(String(decoding: bytes, as: UTF8.self))
     }

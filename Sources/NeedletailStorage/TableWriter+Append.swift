@@ -8,7 +8,7 @@ extension TableWriter {
         try batch.validate(for: descriptor)
         guard batch.count > 0 else { return }
         guard slotCount + batch.count < Int(UInt32.max) else {
-            throw StorageError(.tooLarge, "table '\(descriptor.name)' would have more than 4,294,967,294 slots; compact it, or use another table",
+            throw StorageError(.tooLarge, "collection '\(descriptor.name)' would have more than 4,294,967,294 slots; compact it, or use another table",
                                expected: Int(UInt32.max) - 1, actual: slotCount + batch.count)
         }
         switch onDuplicate {
@@ -61,7 +61,7 @@ extension TableWriter {
     private func insertKeys(_ keys: RecordBatch.Keys) throws(StorageError) {
         let firstSlot = UInt32(state.slotCount)
         func duplicate(_ row: Int) -> StorageError {
-            StorageError(.duplicateKey, "a record with id \(keys[row]) exists in table '\(descriptor.name)'; choose another id, or replace it",
+            StorageError(.duplicateKey, "a record with id \(keys[row]) exists in collection '\(descriptor.name)'; choose another id, or replace it",
                          key: keys[row], row: row)
         }
         if let stretch = keys.stretch, try insertStretch(stretch, firstSlot) { return }
@@ -174,7 +174,7 @@ extension TableWriter {
                 expected += UInt32(segment.source.count)
                 found = try cursor.next()
             }
-            guard expected == UInt32(state.slotCount) else { throw transaction.corrupt("the tail of table '\(descriptor.name)' lacks rows") }
+            guard expected == UInt32(state.slotCount) else { throw transaction.corrupt("the tail of collection '\(descriptor.name)' lacks rows") }
         }
         sources.append(source)
         let sealing = total / descriptor.blockRows * descriptor.blockRows

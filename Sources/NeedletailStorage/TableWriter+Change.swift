@@ -107,7 +107,7 @@ extension TableWriter {
 
     private func validate(_ cell: CellValue, _ position: Int) throws(StorageError) {
         guard descriptor.columns.indices.contains(position) else {
-            throw StorageError(.invalidArgument, "table '\(descriptor.name)' has no column \(position)")
+            throw StorageError(.invalidArgument, "collection '\(descriptor.name)' has no column \(position)")
         }
         let column = descriptor.columns[position]
         guard let type = cell.type else { return }

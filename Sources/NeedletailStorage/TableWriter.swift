@@ -108,7 +108,7 @@ package final class TableWriter {
         try checkSlot(slot)
         if let id = try integerKey(slot) { return .int(id) }
         guard let bytes = try transaction.get(transaction.databases.records, transaction.key(descriptor.id, slot, RecordValue.stringKey)) else {
-            throw StorageError(.notFound, "slot \(slot) of table '\(descriptor.name)' has been deleted")
+            throw StorageError(.notFound, "slot \(slot) of collection '\(descriptor.name)' has been deleted")
         }
         return .string(String(decoding: bytes, as: UTF8.self))
     }
@@ -127,7 +127,7 @@ package final class TableWriter {
             guard let value = try transaction.get(transaction.databases.chunks, transaction.key(descriptor.keyArray, UInt32(number))),
                   let header = ChunkHeader(value, kind: .column), row < header.count, value.count >= layout.byteCount(header.count),
                   let start = value.baseAddress
-            else { throw transaction.corrupt("the key column of table '\(descriptor.name)'") }
+            else { throw transaction.corrupt("the key column of collection '\(descriptor.name)'") }
             base = start
         }
         guard Bits.test((base + ChunkHeader.byteCount).assumingMemoryBound(to: UInt8.self), row) else { return nil }
@@ -136,7 +136,7 @@ package final class TableWriter {
 
     func checkSlot(_ slot: UInt32) throws(StorageError) {
         guard slot < state.slotCount else {
-            throw StorageError(.notFound, "table '\(descriptor.name)' has no slot \(slot)", expected: slotCount, actual: Int(slot))
+            throw StorageError(.notFound, "collection '\(descriptor.name)' has no slot \(slot)", expected: slotCount, actual: Int(slot))
         }
     }
 
@@ -150,18 +150,18 @@ package final class TableWriter {
             segmentStarts = starts
         }
         guard let position = starts.lastIndex(where: { $0 <= slot }) else {
-            throw transaction.corrupt("the tail of table '\(descriptor.name)' lacks slot \(slot)")
+            throw transaction.corrupt("the tail of collection '\(descriptor.name)' lacks slot \(slot)")
         }
         let start = starts[position]
         let segment: MutableSegment
         if let known = segments[start] { segment = known } else {
             guard let value = try transaction.get(transaction.databases.tails, transaction.key(descriptor.id, start)) else {
-                throw transaction.corrupt("the tail of table '\(descriptor.name)' lacks slot \(slot)")
+                throw transaction.corrupt("the tail of collection '\(descriptor.name)' lacks slot \(slot)")
             }
             segment = try MutableSegment(value, firstSlot: start, table: descriptor, transaction: transaction)
             segments[start] = segment
         }
-        guard Int(slot - start) < segment.count else { throw transaction.corrupt("the tail of table '\(descriptor.name)' lacks slot \(slot)") }
+        guard Int(slot - start) < segment.count else { throw transaction.corrupt("the tail of collection '\(descriptor.name)' lacks slot \(slot)") }
         return (segment, Int(slot - start))
     }
 

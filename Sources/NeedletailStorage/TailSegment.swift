@@ -9,7 +9,7 @@ struct TailSegment {
 
     /// Reads a segment where it stands; checks its checksum and that it holds what its row count needs.
     init(_ value: UnsafeRawBufferPointer, firstSlot: UInt32, table: TableDescriptor, transaction: Transaction) throws(StorageError) {
-        func damaged() -> StorageError { transaction.corrupt("the tail segment at slot \(firstSlot) of table '\(table.name)'") }
+        func damaged() -> StorageError { transaction.corrupt("the tail segment at slot \(firstSlot) of collection '\(table.name)'") }
         guard let header = ChunkHeader(value, kind: .tail), header.count > 0, header.count < table.blockRows,
               ChunkHeader.isIntact(value, key: (table.id, firstSlot)), let base = value.baseAddress
         else { throw damaged() }

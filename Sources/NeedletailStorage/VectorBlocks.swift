@@ -59,14 +59,14 @@ final class TailBuffer: @unchecked Sendable {
         try transaction.forEachTailSegment(of: table, from: sealed + filled, to: sealed + count) { segment throws(StorageError) in
             let first = segment.firstSlot - sealed
             guard first == filled, first + segment.source.count <= count else {
-                throw transaction.corrupt("the tail of table '\(table.name)' has a gap at slot \(segment.firstSlot)")
+                throw transaction.corrupt("the tail of collection '\(table.name)' has a gap at slot \(segment.firstSlot)")
             }
             let source = segment.source
             source.copyVectors(first: 0, count: source.count, byteCount: table.vectorByteCount, to: base + first * table.vectorByteCount)
             (base + table.blockRows * table.vectorByteCount + 4 * first).copyMemory(from: source.norms, byteCount: 4 * source.count)
             filled = first + source.count
         }
-        guard filled >= count else { throw transaction.corrupt("the tail of table '\(table.name)' lacks rows") }
+        guard filled >= count else { throw transaction.corrupt("the tail of collection '\(table.name)' lacks rows") }
     }
 }
 

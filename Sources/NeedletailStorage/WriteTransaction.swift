@@ -97,7 +97,7 @@ package final class WriteTransaction {
         checkActive()
         try descriptor.validate()
         guard try transaction.tableBytes(descriptor.name) == nil else {
-            throw StorageError(.tableExists, "a table '\(descriptor.name)' exists already; choose another name, or drop it first", path: core.path)
+            throw StorageError(.tableExists, "a collection '\(descriptor.name)' exists already; choose another name, or drop it first", path: core.path)
         }
         try demand(16 * core.pageByteCount)
         var table = descriptor

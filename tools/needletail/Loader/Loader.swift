@@ -3,8 +3,10 @@ import Needletail
 
 /// Loads files into a collection, which it makes if it is absent.
 ///
-/// Batches are committed one by one without waiting for the disk, and one sync ends the load: a crash in between loses
-/// the last batches at most, and leaves a sound file that `--resume` goes on with.
+/// Batches are committed one by one. In a file that the load itself makes they do not wait for the disk, and one sync
+/// ends the load: the death of the process loses the last batch at most and leaves a sound file that `--resume` goes on
+/// with; a power cut may cost the whole new file, which holds nothing yet that its source does not. In a file that was
+/// there before, every batch is durable, because a power cut must not touch what others put in.
 package struct Loader: Sendable {
     package struct Options: Sendable {
         package var plan = LoadPlan.Options()
@@ -38,7 +40,8 @@ package struct Loader: Sendable {
         isCancelled: () -> Bool = { false }, progress: (Int, Int, String) -> Void = { _, _, _ in }
     ) async throws -> LoadSummary {
         let start = ContinuousClock.now
-        var database = Path.exists(database) ? try Database(path: self.database, mode: .readWrite) : nil
+        let isNewFile = !Path.exists(database)
+        var database = isNewFile ? nil : try Database(path: self.database, mode: .readWrite)
         var collection = try database.flatMap { try $0.collectionNames().contains(self.collection) ? $0.collection(self.collection) : nil }
         // Everything that can be wrong with the files' form is found before anything is written.
         let plan = try LoadPlan(files: files, schema: collection?.schema, options: options.plan)
@@ -55,9 +58,12 @@ package struct Loader: Sendable {
         var summary = LoadSummary(collection: self.collection, schema: collection.schema, isNew: isNew)
         if isNew { summary.notes = plan.notes }
         do {
-            try await load(plan, into: collection, &summary, isCancelled: isCancelled, progress: progress)
+            try await load(plan, into: collection, durability: isNewFile ? .relaxed : .full, &summary, isCancelled: isCancelled, progress: progress)
         } catch {
-            if isNew, summary.loaded == 0 {
+            if isNewFile, summary.loaded == 0 {
+                database.close()
+                for path in [self.database, self.database + "-lock"] { try? FileManager.default.removeItem(atPath: path) }
+            } else if isNew, summary.loaded == 0 {
                 try await database.dropCollection(self.collection)
             } else if summary.loaded > 0 {
                 try database.sync()
@@ -108,7 +114,7 @@ package struct Loader: Sendable {
     // MARK: The rows
 
     private func load(
-        _ plan: LoadPlan, into collection: Needletail.Collection, _ summary: inout LoadSummary,
+        _ plan: LoadPlan, into collection: Needletail.Collection, durability: Durability, _ summary: inout LoadSummary,
         isCancelled: () -> Bool, progress: (Int, Int, String) -> Void
     ) async throws {
         var source = try RowSource(plan, skipsBadRows: options.plan.skipsBadRows)
@@ -117,7 +123,7 @@ package struct Loader: Sendable {
         // While one batch is written, the next is read.
         var upcoming = try source.next(limit: batchRows)
         while let batch = upcoming {
-            async let writing = insert(batch, of: plan, into: collection)
+            async let writing = insert(batch, of: plan, into: collection, durability)
             let read = Result { isCancelled() ? nil : try source.next(limit: batchRows) }
             let written = try await writing
             for error in written.bad { try source.skip(error) }
@@ -157,7 +163,9 @@ package struct Loader: Sendable {
     }
 
     /// Inserts a batch; without its bad rows, if those are to be passed over.
-    private func insert(_ batch: RowBatch, of plan: LoadPlan, into collection: Needletail.Collection) async throws -> Written {
+    private func insert(
+        _ batch: RowBatch, of plan: LoadPlan, into collection: Needletail.Collection, _ durability: Durability
+    ) async throws -> Written {
         var batch = batch
         var written = Written()
         // Mapped vectors are read from their file, which the batch keeps mapped.
@@ -165,7 +173,7 @@ package struct Loader: Sendable {
         while batch.count > 0 {
             do throws(NeedletailError) {
                 written.inserted = try await collection.insert(
-                    batch.recordBatch(plan), onConflict: options.resumes ? .skip : .fail, durability: .relaxed)
+                    batch.recordBatch(plan), onConflict: options.resumes ? .skip : .fail, durability: durability)
                 break
             } catch {
                 guard let row = error.row, row < batch.count else { throw error }
