@@ -245,20 +245,29 @@ extension TableWriter {
             while first < sourceCount, slot < end {
                 let row = slot % layout.capacity
                 let piece = min(sourceCount - first, end - slot, layout.capacity - row)
+                // Lists come first: a new chunk for their codes may have changed chunks written and let go, this column's too.
+                var elements: [UInt64] = []
+                if let list {
+                    elements.reserveCapacity(piece)
+                    for i in 0 ..< piece {
+                        guard source.isPresent(first + i) else {
+                            elements.append(0)
+                            continue
+                        }
+                        let length = source.listCount(first + i)
+                        elements.append(try appendList(list, codes, length).littleEndian)
+                        codes = codes.map { $0 + 4 * length }
+                    }
+                }
                 let chunk = try columnChunk(array, layout, slot / layout.capacity)
                 guard chunk.count == row else { throw transaction.corrupt("chunk \(slot / layout.capacity) of array \(array)") }
                 let validity = chunk.payload.assumingMemoryBound(to: UInt8.self)
                 Bits.copy(from: source.validity, at: first, to: validity, at: row, count: piece)
                 let values = chunk.base + layout.valuesOffset + row * layout.width
-                if let list {
-                    for i in 0 ..< piece where source.isPresent(first + i) {
-                        let length = source.listCount(first + i)
-                        let element = try appendList(list, codes, length)
-                        codes = codes.map { $0 + 4 * length }
-                        (values + 8 * i).storeBytes(of: element.littleEndian, as: UInt64.self)
-                    }
-                } else {
+                if list == nil {
                     values.copyMemory(from: source.values + first * layout.width, byteCount: piece * layout.width)
+                } else {
+                    elements.withUnsafeBytes { if let base = $0.baseAddress { values.copyMemory(from: base, byteCount: $0.count) } }
                 }
                 chunk.count = row + piece
                 chunk.isDirty = true
