@@ -1,9 +1,14 @@
 /// What names a record within its collection: an integer or a string of at most 480 bytes of UTF-8.
 ///
 /// Literals work: `let id: RecordID = 42`, `"cats/0017.jpg"`. The integer `1` and the string `"1"` are two different ids.
+/// Strings are the same id only if their bytes are: the two spellings of "é" are two ids.
 public enum RecordID: Hashable, Sendable {
     case int(Int64)
     case string(String)
+
+    public static func == (a: RecordID, b: RecordID) -> Bool { a.key == b.key }
+
+    public func hash(into hasher: inout Hasher) { hasher.combine(key) }
 
     /// The id for any integer that fits into 64 bits; `nil` for others.
     public init?(exactly value: some BinaryInteger) {

@@ -32,6 +32,7 @@ extension RecordKey {
     /// Throws where the format cannot hold the key.
     func validate(row: Int? = nil) throws(StorageError) {
         guard case .string(let text) = self else { return }
+        guard !text.isEmpty else { throw StorageError(.invalidArgument, "an id cannot be empty: it has 1 to \(maximumStringKeyByteCount) bytes", key: self, row: row) }
         guard text.utf8.count <= maximumStringKeyByteCount else {
             throw StorageError(.tooLarge, "an id has at most \(maximumStringKeyByteCount) bytes, '\(text.prefix(40))…' has \(text.utf8.count); shorten it",
                                key: self, row: row, expected: maximumStringKeyByteCount, actual: text.utf8.count)

@@ -1,8 +1,25 @@
 import Foundation
 
-/// A record's external id.
+/// A record's external id. Strings are compared by their bytes, as the file does, and not as Unicode would have it.
 package enum RecordKey: Hashable, Sendable, CustomStringConvertible {
     case int(Int64), string(String)
+
+    package static func == (a: RecordKey, b: RecordKey) -> Bool {
+        switch (a, b) {
+        case (.int(let a), .int(let b)): a == b
+        case (.string(let a), .string(let b)): a.utf8.elementsEqual(b.utf8)
+        default: false
+        }
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        switch self {
+        case .int(let value): hasher.combine(value)
+        case .string(let value):
+            var value = value
+            value.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+        }
+    }
 
     package var description: String {
         switch self {

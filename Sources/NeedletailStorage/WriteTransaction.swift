@@ -96,7 +96,8 @@ package final class WriteTransaction {
     package func createTable(_ descriptor: TableDescriptor) throws(StorageError) -> TableDescriptor {
         checkActive()
         try descriptor.validate()
-        guard try transaction.tableBytes(descriptor.name) == nil else {
+        // Also a name that differs only in how its letters are composed: writers and snapshots are kept by name.
+        guard try !transaction.tableNames().contains(descriptor.name) else {
             throw StorageError(.tableExists, "a collection '\(descriptor.name)' exists already; choose another name, or drop it first", path: core.path)
         }
         try demand(16 * core.pageByteCount)
