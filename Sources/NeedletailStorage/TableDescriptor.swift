@@ -71,6 +71,9 @@ package struct TableDescriptor: Codable, Sendable, Hashable {
     /// Rows of a column chunk: 64 KiB of values, but whole blocks.
     func columnCapacity(_ type: ColumnType) -> Int { max(65536 / type.width, blockRows) }
 
+    /// About what a row takes in a tail segment: vector, norm, key and columns, without the codes of lists.
+    var rowByteCount: Int { columns.reduce(vectorByteCount + 4 + 9) { $0 + $1.type.width + 1 } }
+
     /// Bytes of a sealed block's payload: vectors, then norms.
     var blockByteCount: Int { blockRows * (vectorByteCount + 4) }
 }

@@ -11,31 +11,43 @@ extension TableWriter {
             throw StorageError(.tooLarge, "collection '\(descriptor.name)' would have more than 4,294,967,294 slots; compact it, or use another table",
                                expected: Int(UInt32.max) - 1, actual: slotCount + batch.count)
         }
+        let rows: [Int]
         switch onDuplicate {
         case .fail:
             try owner.demand(estimatedByteCount(batch))
-            try insertKeys(batch.keys)
-            try appendRows(batch)
-        case .replace, .skip:
-            let rows = try onDuplicate == .skip ? rowsWithoutDuplicates(batch) : replaceDuplicates(batch)
-            if rows.count == batch.count {
-                try owner.demand(estimatedByteCount(batch))
-                try overwriteKeys(batch.keys)
-                try appendRows(batch)
-            } else if !rows.isEmpty {
-                try batch.withRows(rows, vectorByteCount: descriptor.vectorByteCount) { batch throws(StorageError) in
-                    try owner.demand(estimatedByteCount(batch))
-                    try overwriteKeys(batch.keys)
-                    try appendRows(batch)
-                }
+            do throws(StorageError) { try insertKeys(batch.keys) } catch {
+                if error.code != .duplicateKey { transaction.fail(error) }
+                throw error
             }
+            return try wholeOrNothing { () throws(StorageError) in try appendRows(batch) }
+        case .skip: rows = try rowsWithoutDuplicates(batch)
+        case .replace: rows = rowsThatRemain(batch)
+        }
+        guard rows.count < batch.count else { return try appendFree(batch, replacing: onDuplicate == .replace) }
+        guard !rows.isEmpty else { return }
+        try batch.withRows(rows, vectorByteCount: descriptor.vectorByteCount) { batch throws(StorageError) in
+            try appendFree(batch, replacing: onDuplicate == .replace)
+        }
+    }
+
+    /// Adds rows of different keys, which are free or, when replacing, are made free first.
+    private func appendFree(_ batch: RecordBatch, replacing: Bool) throws(StorageError) {
+        try owner.demand(estimatedByteCount(batch))
+        try wholeOrNothing { () throws(StorageError) in
+            if replacing {
+                for row in 0 ..< batch.count { _ = try delete(batch.keys[row]) }
+            }
+            try overwriteKeys(batch.keys)
+            try appendRows(batch)
         }
     }
 
     /// About what the batch adds to the file, the tree pages around it included.
     private func estimatedByteCount(_ batch: RecordBatch) -> Int {
-        let columnWidth = descriptor.columns.reduce(8) { $0 + $1.type.width + 1 }
-        var byteCount = batch.count * (descriptor.vectorByteCount + 4 + columnWidth + 64)
+        var byteCount = batch.count * (descriptor.rowByteCount + 64)
+        for case .stringList(let lists) in batch.columns {
+            for list in lists { byteCount += 4 * (list?.count ?? 0) }
+        }
         for payload in batch.payloads ?? [] { byteCount += payload.map { $0.count + 64 } ?? 0 }
         for attachment in batch.attachments ?? [] { byteCount += attachment.map { $0.count + 64 } ?? 0 }
         // Sealing moves the tail into a block and rewrites each column's last chunk.
@@ -57,7 +69,7 @@ extension TableWriter {
 
     // MARK: Keys
 
-    /// Enters keys that must all be new: takes back what it entered before it throws.
+    /// Enters keys that must all be new: takes back what it entered before it throws `.duplicateKey`.
     private func insertKeys(_ keys: RecordBatch.Keys) throws(StorageError) {
         let firstSlot = UInt32(state.slotCount)
         func duplicate(_ row: Int) -> StorageError {
@@ -132,14 +144,12 @@ extension TableWriter {
         return rows
     }
 
-    /// Deletes the records that the batch replaces; of equal keys in the batch only the last row remains.
-    private func replaceDuplicates(_ batch: RecordBatch) throws(StorageError) -> [Int] {
+    /// Of equal keys in the batch only the last row.
+    private func rowsThatRemain(_ batch: RecordBatch) -> [Int] {
         var rows: [Int] = []
         var seen: Set<RecordKey> = []
         for row in (0 ..< batch.count).reversed() where seen.insert(batch.keys[row]).inserted { rows.append(row) }
-        rows.reverse()
-        for row in rows { _ = try delete(batch.keys[row]) }
-        return rows
+        return rows.reversed()
     }
 
     // MARK: Rows

@@ -61,17 +61,48 @@ extension TableWriter {
     package func update(_ key: RecordKey, _ cells: [Int: CellValue]) throws(StorageError) -> Bool {
         guard let slot = try slot(for: key) else { return false }
         for (position, cell) in cells { try validate(cell, position) }
-        try owner.demand(cells.count * (80 << 10) + 16 * transaction.pageByteCount)
-        if slot >= state.sealedCount {
-            let (segment, row) = try segment(of: slot)
-            for (position, cell) in cells { segment.set(row, position, try encode(cell, position)) }
-            state.tailGeneration = generation
-        } else {
-            for (position, cell) in cells { try setSealed(slot, position, try encode(cell, position)) }
+        try demandRoom(slot, cells)
+        try wholeOrNothing { () throws(StorageError) in
+            if slot >= state.sealedCount {
+                let (segment, row) = try segment(of: slot)
+                for (position, cell) in cells { segment.set(row, position, try encode(cell, position)) }
+                state.tailGeneration = generation
+            } else {
+                for (position, cell) in cells { try setSealed(slot, position, try encode(cell, position)) }
+            }
         }
         // Makes the state differ, so that the table's generation moves.
         state.generation = generation
         return true
+    }
+
+    /// Room for what an update rewrites: a chunk or a segment is written once, however many of its rows change.
+    private func demandRoom(_ slot: UInt32, _ cells: [Int: CellValue]) throws(StorageError) {
+        var byteCount = 0
+        for (position, cell) in cells {
+            if case .stringList(let list) = cell { byteCount += 4 * list.count }
+            guard slot < state.sealedCount else { continue }
+            let number = Int(slot) / descriptor.columnCapacity(descriptor.columns[position].type)
+            if !holdsChunk(descriptor.columnArrays[position], number) { byteCount += 80 << 10 }
+            // Codes go to the end of the value array: its last chunk, and the next where that is full.
+            if case .stringList = cell, !holdsChunk(descriptor.listArrays[position], Int(state.columns[position].listValueCount) / listChunkCapacity) {
+                byteCount += 2 * (80 << 10)
+            }
+        }
+        if slot >= state.sealedCount {
+            let segment = try segment(of: slot).0
+            if !segment.isDirty { byteCount += segment.count * descriptor.rowByteCount + 8 * transaction.pageByteCount }
+        }
+        guard byteCount > 0 else { return }
+        try owner.demand(byteCount + 8 * transaction.pageByteCount)
+    }
+
+    /// Runs a change that cannot be taken back halfway: if it throws, the transaction can only be undone.
+    func wholeOrNothing(_ change: () throws(StorageError) -> Void) throws(StorageError) {
+        do throws(StorageError) { try change() } catch {
+            transaction.fail(error)
+            throw error
+        }
     }
 
     /// Sets or removes the JSON payload of one record; false where there is none with this key.

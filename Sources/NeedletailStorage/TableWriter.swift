@@ -84,6 +84,9 @@ package final class TableWriter {
         return chunk
     }
 
+    /// Whether the chunk has been taken out to be changed, so that it will be written anyway.
+    func holdsChunk(_ array: UInt32, _ number: Int) -> Bool { chunks[UInt64(array) << 32 | UInt64(number)]?.isDirty ?? false }
+
     func columnChunk(_ array: UInt32, _ layout: ColumnLayout, _ number: Int) throws(StorageError) -> MutableChunk {
         try chunk(array, number, capacityByteCount: layout.byteCount(layout.capacity), kind: .column)
     }
@@ -187,7 +190,9 @@ package final class TableWriter {
 
     /// The code of a string in a column, added to its dictionary where it is new.
     func code(_ position: Int, _ string: String) throws(StorageError) -> UInt32 {
-        if let code = dictionaryCodes[position][string] { return code }
+        // Swift's strings are equal where Unicode says so; the dictionary goes by bytes, so only ASCII is safe to remember.
+        let isASCII = string.utf8.allSatisfy { $0 < 0x80 }
+        if isASCII, let code = dictionaryCodes[position][string] { return code }
         let array = descriptor.columnArrays[position]
         let bytes = Array(string.utf8)
         let code: UInt32
@@ -202,9 +207,9 @@ package final class TableWriter {
             try transaction.addToDictionary(array, bytes, code: code)
             state.columns[position].dictionaryCount += 1
         }
+        guard isASCII else { return code }
         if dictionaryCodes[position].count >= 65536 { dictionaryCodes[position].removeAll() }
-        // Swift's strings are equal where Unicode says so; the dictionary goes by bytes, so only ASCII is safe to remember.
-        if bytes.allSatisfy({ $0 < 0x80 }) { dictionaryCodes[position][string] = code }
+        dictionaryCodes[position][string] = code
         return code
     }
 }
