@@ -7,9 +7,10 @@ extension Environment {
     /// Everything that is wrong, at most a thousand findings; none in a sound file.
     /// `progress` is told the share done, 0 ... 1. Reads the whole file, and a few bits a record in memory.
     package func check(progress: ((Double) -> Void)? = nil) throws(StorageError) -> [CheckFinding] {
-        try checkOpen()
-        try FileProbe.checkLength(core)
-        let snapshot = try Snapshot(core)
+        let snapshot = try whileOpen { () throws(StorageError) in
+            try FileProbe.checkLength(core)
+            return try Snapshot(core)
+        }
         var findings: [CheckFinding] = []
         var arrays: Set<UInt32> = []
         var tables: Set<UInt32> = []

@@ -38,6 +38,8 @@ package final class Environment: Sendable {
     private final class State: @unchecked Sendable {
         let lock = Lock()
         var isOpen = true
+        /// Calls under way that need the file open.
+        var callCount = 0
     }
 
     package init(path: String, options: Options = Options()) throws(StorageError) {
@@ -49,25 +51,37 @@ package final class Environment: Sendable {
 
     deinit { close(isExplicit: false) }
 
-    /// Waits for this handle's queued writes, then lets go of the file. Snapshots stay valid: the last one closes it.
+    /// Waits for the calls under way and for queued writes, then lets go of the file. Snapshots stay valid: the last one closes it.
     package func close() { close(isExplicit: true) }
 
     private func close(isExplicit: Bool) {
         let wasOpen = state.lock.withLock {
-            defer { state.isOpen = false }
-            return state.isOpen
+            let wasOpen = state.isOpen
+            state.isOpen = false
+            while state.callCount > 0 { state.lock.wait() }
+            return wasOpen
         }
         guard wasOpen else { return }
         core.writer.removeHandle(isExplicit: isExplicit)
         FileRegistry.shared.release(core)
     }
 
-    func checkOpen() throws(StorageError) {
-        guard state.lock.withLock({ state.isOpen }) else { throw core.closedError() }
+    /// Runs what must not see the file closed under it: closing waits for it.
+    func whileOpen<R>(_ body: () throws(StorageError) -> R) throws(StorageError) -> R {
+        try state.lock.withLock { () throws(StorageError) in
+            guard state.isOpen else { throw core.closedError() }
+            state.callCount += 1
+        }
+        defer {
+            state.lock.withLock {
+                state.callCount -= 1
+                state.lock.signal()
+            }
+        }
+        return try body()
     }
 
-    func checkWritable() throws(StorageError) {
-        try checkOpen()
+    private func checkWritable() throws(StorageError) {
         guard !isReadOnly else {
             throw StorageError(.readOnly, "\(path) was opened for reading only; open it for writing", path: path)
         }
@@ -76,8 +90,7 @@ package final class Environment: Sendable {
     /// The newest commit, also another process's. One read transaction serves all callers until a newer commit is seen;
     /// it is let go when nobody has asked for a second.
     package func snapshot() throws(StorageError) -> Snapshot {
-        try checkOpen()
-        return try core.snapshots.current(core)
+        try whileOpen { () throws(StorageError) in try core.snapshots.current(core) }
     }
 
     /// Runs `body` in a write transaction on the environment's writer thread; returns when the commit is durable.
@@ -90,9 +103,8 @@ package final class Environment: Sendable {
     ) async throws(StorageError) -> R {
         try checkWritable()
         let box = ResultBox<R>()
-        let core = core
         let error = await withCheckedContinuation { (continuation: CheckedContinuation<StorageError?, Never>) in
-            core.writer.enqueue(WriteRequest(durability: durability, run: { transaction throws(StorageError) in
+            enqueue(WriteRequest(durability: durability, run: { transaction throws(StorageError) in
                 box.value = try body(transaction)
             }, finish: { continuation.resume(returning: $0) }))
         }
@@ -106,7 +118,7 @@ package final class Environment: Sendable {
         try checkWritable()
         let box = ResultBox<R>()
         let done = DispatchSemaphore(value: 0)
-        core.writer.enqueue(WriteRequest(durability: durability, run: { transaction throws(StorageError) in
+        enqueue(WriteRequest(durability: durability, run: { transaction throws(StorageError) in
             box.value = try body(transaction)
         }, finish: {
             box.error = $0
@@ -116,10 +128,19 @@ package final class Environment: Sendable {
         return try box.result(box.error)
     }
 
+    /// Hands a request to the writer thread, unless the environment has been closed: nobody would answer it then.
+    private func enqueue(_ request: WriteRequest) {
+        do throws(StorageError) {
+            try whileOpen { core.writer.enqueue(request) }
+        } catch {
+            request.finish(error)
+        }
+    }
+
     /// Makes relaxed commits durable.
     package func sync() throws(StorageError) {
         try checkWritable()
-        let code = core.calls.sync(core.handle)
+        let code = try whileOpen { core.calls.sync(core.handle) }
         guard code == 0 else { throw .system(code, doing: "syncing", path: path) }
     }
 }

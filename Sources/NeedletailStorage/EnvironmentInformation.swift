@@ -33,28 +33,29 @@ package struct EnvironmentInformation: Sendable {
 extension Environment {
     /// Sizes, readers, versions; reads the list of free pages.
     package var information: EnvironmentInformation {
-        get throws(StorageError) {
-            try checkOpen()
-            let calls = core.calls
-            let snapshot = try snapshot()
-            let environment = calls.information(core.handle)
-            var status = stat()
-            let code = calls.status(descriptor: core.descriptor, &status)
-            guard code == 0 else { throw .system(code, doing: "looking at the file", path: path) }
-            let freePages = try snapshot.inner.lock.withLock { () throws(StorageError) in
-                try FreeList.pageCount(snapshot.inner.transaction)
-            }
-            let pages = Int(environment.me_last_pgno) + 1
-            let last = UInt64(environment.me_last_txnid)
-            return EnvironmentInformation(
-                path: path, formatVersion: Int(FileFormat.version), mapByteCount: Int(environment.me_mapsize),
-                fileByteCount: Int(status.st_size), usedByteCount: (pages - freePages) * core.pageByteCount,
-                freeByteCount: freePages * core.pageByteCount,
-                residentByteCount: calls.residentByteCount(
-                    core.descriptor, count: Int(status.st_size), pageByteCount: Int(sysconf(Int32(_SC_PAGESIZE)))),
-                pageByteCount: core.pageByteCount, lastTransactionID: last,
-                readers: readers(last), tableCount: try snapshot.tableNames().count)
+        get throws(StorageError) { try whileOpen { () throws(StorageError) in try readInformation() } }
+    }
+
+    private func readInformation() throws(StorageError) -> EnvironmentInformation {
+        let calls = core.calls
+        let snapshot = try snapshot()
+        let environment = calls.information(core.handle)
+        var status = stat()
+        let code = calls.status(descriptor: core.descriptor, &status)
+        guard code == 0 else { throw .system(code, doing: "looking at the file", path: path) }
+        let freePages = try snapshot.inner.lock.withLock { () throws(StorageError) in
+            try FreeList.pageCount(snapshot.inner.transaction)
         }
+        let pages = Int(environment.me_last_pgno) + 1
+        let last = UInt64(environment.me_last_txnid)
+        return EnvironmentInformation(
+            path: path, formatVersion: Int(FileFormat.version), mapByteCount: Int(environment.me_mapsize),
+            fileByteCount: Int(status.st_size), usedByteCount: (pages - freePages) * core.pageByteCount,
+            freeByteCount: freePages * core.pageByteCount,
+            residentByteCount: calls.residentByteCount(
+                core.descriptor, count: Int(status.st_size), pageByteCount: Int(sysconf(Int32(_SC_PAGESIZE)))),
+            pageByteCount: core.pageByteCount, lastTransactionID: last,
+            readers: readers(last), tableCount: try snapshot.tableNames().count)
     }
 
     /// LMDB gives the reader table as text only: process, thread and transaction, or `-`.
