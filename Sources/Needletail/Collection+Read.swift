@@ -29,7 +29,7 @@ extension Collection {
     /// All records in order of arrival, or those that match a filter, one by one from one snapshot.
     ///
     /// ```swift
-    /// let cursor = try photos.records(where: "label = 'cat'")
+    /// let cursor = try photos.records(where: Filter(parsing: "label = 'cat'"))
     /// while let record = try cursor.next() { print(record.id) }
     /// ```
     /// - Parameter fields: Which fields the records carry.

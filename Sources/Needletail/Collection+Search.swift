@@ -6,7 +6,7 @@ extension Collection {
     /// The `k` records nearest to a vector, or all if there are fewer.
     ///
     /// ```swift
-    /// let hits = try photos.search(near: vector, k: 10, where: "label IN ('cat', 'dog')")
+    /// let hits = try photos.search(near: vector, k: 10, where: Filter(parsing: "label IN ('cat', 'dog')"))
     /// ```
     /// - Parameters:
     ///   - vector: `dimension` finite components; not all zeros under cosine.
