@@ -55,7 +55,7 @@ let package = Package(
             name: "CrashChild", dependencies: ["NeedletailStorage", "NeedletailTestSupport"], path: "Tests/CrashTests/Child"),
         .testTarget(
             name: "CrashTests", dependencies: ["NeedletailStorage", "NeedletailTestSupport", "CrashChild"], exclude: ["Child"]),
-        .testTarget(name: "FormatTests", dependencies: ["Needletail", "NeedletailStorage", "NeedletailTestSupport"]),
+        .testTarget(name: "FormatTests", dependencies: ["Needletail", "NeedletailStorage", "NeedletailTestSupport"], exclude: ["Golden"]),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .gnu11
