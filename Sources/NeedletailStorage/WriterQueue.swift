@@ -27,6 +27,7 @@ final class WriterQueue: @unchecked Sendable {
     private var lastCommitMicroseconds = 0
 
     private static let maximumGroupCount = 256
+    private static let lingerMicroseconds = 60
     /// A group that has changed this much is committed before more joins it.
     private static let maximumGroupByteCount = 64 << 20
 
@@ -80,6 +81,7 @@ final class WriterQueue: @unchecked Sendable {
         lock.lock()
         thread = pthread_self()
         while true {
+            lingerForNext()
             while queue.isEmpty, handles > 0 {
                 if core.snapshots.isHolding {
                     lock.wait(microseconds: 500_000)
@@ -101,6 +103,17 @@ final class WriterQueue: @unchecked Sendable {
         isRunning = false
         lock.signal()
         lock.unlock()
+    }
+
+    /// Looks for the next request a while before the thread sleeps: a task that writes one record after the other comes
+    /// back within this time, and waking the thread would cost it more than the commit's own work. Called with the lock.
+    private func lingerForNext() {
+        let deadline = monotonicMicroseconds() + Self.lingerMicroseconds
+        while queue.isEmpty, handles > 0, monotonicMicroseconds() < deadline {
+            lock.unlock()
+            sched_yield()
+            lock.lock()
+        }
     }
 
     private func next(in group: Int) -> WriteRequest? {
