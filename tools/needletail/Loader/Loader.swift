@@ -51,7 +51,12 @@ package struct Loader: Sendable {
         } else {
             let made = try database ?? Database(path: self.database, mode: .create)
             database = made
-            collection = try await made.createCollection(self.collection, schema: schema(for: plan))
+            do {
+                collection = try await made.createCollection(self.collection, schema: schema(for: plan))
+            } catch {
+                if isNewFile { remove(made) }
+                throw error
+            }
         }
         guard let database, let collection else { preconditionFailure("both were opened or made above") }
 
@@ -61,8 +66,7 @@ package struct Loader: Sendable {
             try await load(plan, into: collection, durability: isNewFile ? .relaxed : .full, &summary, isCancelled: isCancelled, progress: progress)
         } catch {
             if isNewFile, summary.loaded == 0 {
-                database.close()
-                for path in [self.database, self.database + "-lock"] { try? FileManager.default.removeItem(atPath: path) }
+                remove(database)
             } else if isNew, summary.loaded == 0 {
                 try await database.dropCollection(self.collection)
             } else if summary.loaded > 0 {
@@ -77,6 +81,12 @@ package struct Loader: Sendable {
         try database.sync()
         summary.seconds = (ContinuousClock.now - start).seconds
         return summary
+    }
+
+    /// Takes back a file that this load made and could not put anything into.
+    private func remove(_ database: Database) {
+        database.close()
+        for path in [self.database, self.database + "-lock"] { try? FileManager.default.removeItem(atPath: path) }
     }
 
     // MARK: The collection
