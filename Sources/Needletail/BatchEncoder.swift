@@ -125,12 +125,15 @@ struct BatchEncoder {
     /// A payload must be JSON, so that every reader can rely on it.
     private func check(_ payloads: [Data?], _ ids: RecordBatch.IDs) throws(NeedletailError) {
         for (row, payload) in payloads.enumerated() {
-            guard let payload else { continue }
-            do {
-                _ = try JSONSerialization.jsonObject(with: payload, options: [.fragmentsAllowed])
-            } catch {
-                throw NeedletailError(.invalidArgument, "the payload of record \(ids[row]) is not JSON: \(error.localizedDescription)", row: row)
-            }
+            if let payload { try Self.requireJSON(payload, of: ids[row], row: row) }
+        }
+    }
+
+    static func requireJSON(_ payload: Data, of id: RecordID, row: Int? = nil) throws(NeedletailError) {
+        do {
+            _ = try JSONSerialization.jsonObject(with: payload, options: [.fragmentsAllowed])
+        } catch {
+            throw NeedletailError(.invalidArgument, "the payload of record \(id) is not JSON: \(error.localizedDescription)", row: row)
         }
     }
 

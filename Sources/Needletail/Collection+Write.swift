@@ -75,8 +75,11 @@ extension Collection {
     }
 
     /// Replaces the JSON document of a record, or removes it. Returns whether there is a record with this id.
+    ///
+    /// - Throws: `invalidArgument` where it is not JSON.
     @discardableResult
     public func setPayload(_ payload: Data?, of id: RecordID, durability: Durability = .full) async throws(NeedletailError) -> Bool {
+        if let payload { try BatchEncoder.requireJSON(payload, of: id) }
         let key = id.key
         return try await write(durability) { table throws(StorageError) in try table.setPayload(key, payload) }
     }

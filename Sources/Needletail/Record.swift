@@ -115,7 +115,7 @@ public struct RecordBatch: Sendable {
 
     /// A batch whose vectors are read where they lie, such as in a mapped file.
     ///
-    /// Row `i` is `dimension` 32-bit floats, of any alignment, at `address + i × rowByteStride`. The memory must hold
+    /// Row `i` is `dimension` 32-bit floats at `address + i × rowByteStride`, both multiples of 4. The memory must hold
     /// `ids.count` rows and stay valid and unchanged until the insert returns.
     public init(ids: IDs, unsafeVectors address: UnsafeRawPointer, rowByteStride: Int, columns: [String: Column] = [:], payloads: [Data?]? = nil, attachments: [Data?]? = nil) {
         self.ids = ids

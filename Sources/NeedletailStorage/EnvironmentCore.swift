@@ -67,7 +67,8 @@ final class EnvironmentCore: @unchecked Sendable {
         self.path = path
         self.calls = calls
         isReadOnly = options.readOnly
-        busyTimeoutMicroseconds = Int(options.busyTimeout / .microseconds(1))
+        // A day is as good as for ever, and leaves room to reckon with.
+        busyTimeoutMicroseconds = Int(min(max(options.busyTimeout, .zero), .seconds(86_400)) / .microseconds(1))
         handle = opened.handle
         locksByFile = opened.locksByFile
         descriptor = calls.fileDescriptor(handle)
@@ -88,6 +89,10 @@ final class EnvironmentCore: @unchecked Sendable {
         var transaction: OpaquePointer?
         var code = calls.begin(handle, parent: nil, readOnly: true, transaction: &transaction)
         if code == MDB_MAP_RESIZED, FileRegistry.shared.adoptGrownMap(self, ownReads: 1) {
+            code = calls.begin(handle, parent: nil, readOnly: true, transaction: &transaction)
+        }
+        // Processes that died have left their places behind.
+        if code == MDB_READERS_FULL, calls.clearStaleReaders(handle) > 0 {
             code = calls.begin(handle, parent: nil, readOnly: true, transaction: &transaction)
         }
         guard code == 0, let transaction else { throw .system(code, doing: "starting to read", path: path) }

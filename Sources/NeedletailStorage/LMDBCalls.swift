@@ -41,7 +41,7 @@ final class LMDBCalls: Sendable {
         var code = mdb_env_create(&handle)
         guard code == 0, let handle else { return code }
         code = mdb_env_set_mapsize(handle, mapByteCount)
-        if code == 0 { code = mdb_env_set_maxreaders(handle, UInt32(maximumReaders)) }
+        if code == 0 { code = mdb_env_set_maxreaders(handle, UInt32(clamping: maximumReaders)) }
         if code == 0 { code = mdb_env_set_maxdbs(handle, 16) }
         if code == 0 { code = mdb_env_open(handle, path, flags, 0o644) }
         if code == 0 { environment = handle } else { mdb_env_close(handle) }

@@ -16,7 +16,16 @@ final class Lock: @unchecked Sendable {
         mutex = .allocate(capacity: 1)
         condition = .allocate(capacity: 1)
         pthread_mutex_init(mutex, nil)
+        #if canImport(Darwin)
         pthread_cond_init(condition, nil)
+        #else
+        // A clock that is set back must not make a short wait a long one.
+        var attributes = pthread_condattr_t()
+        pthread_condattr_init(&attributes)
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        pthread_cond_init(condition, &attributes)
+        pthread_condattr_destroy(&attributes)
+        #endif
     }
 
     deinit {
@@ -34,13 +43,18 @@ final class Lock: @unchecked Sendable {
 
     /// Waits for ``signal()`` or until so many microseconds have passed.
     func wait(microseconds: Int) {
+        #if canImport(Darwin)
+        var left = timespec(tv_sec: microseconds / 1_000_000, tv_nsec: microseconds % 1_000_000 * 1000)
+        pthread_cond_timedwait_relative_np(condition, mutex, &left)
+        #else
         var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
+        clock_gettime(CLOCK_MONOTONIC, &now)
         let nanoseconds = now.tv_nsec + microseconds % 1_000_000 * 1000
         var deadline = timespec()
         deadline.tv_sec = now.tv_sec + microseconds / 1_000_000 + nanoseconds / 1_000_000_000
         deadline.tv_nsec = nanoseconds % 1_000_000_000
         pthread_cond_timedwait(condition, mutex, &deadline)
+        #endif
     }
 
     func signal() { pthread_cond_broadcast(condition) }

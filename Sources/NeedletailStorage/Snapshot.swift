@@ -90,18 +90,25 @@ final class SnapshotCache: @unchecked Sendable {
             return snapshot
         }
         // The old one may be the last reference: its end must come after the lock is free.
-        let old = snapshot
+        var old = snapshot
+        let wakesWriter = old == nil
         snapshot = nil
         let new: Snapshot
         do throws(StorageError) {
-            new = try Snapshot(core)
+            do throws(StorageError) { new = try Snapshot(core) } catch {
+                // The map can grow only when nobody reads: perhaps nobody does but the old snapshot kept here.
+                guard error.systemCode == MDB_MAP_RESIZED else { throw error }
+                old = nil
+                new = try Snapshot(core)
+            }
         } catch {
             lock.unlock()
             throw error
         }
         snapshot = new
         lock.unlock()
-        if old == nil { core.writer.wake() }
+        withExtendedLifetime(old) {}
+        if wakesWriter { core.writer.wake() }
         return new
     }
 
@@ -112,6 +119,14 @@ final class SnapshotCache: @unchecked Sendable {
             return snapshot
         }
         withExtendedLifetime(old) {}
+    }
+
+    /// Lets go, and runs `body` while nobody can look at the map to find out whether there is a newer commit.
+    func withoutSnapshot<R>(_ body: () -> R) -> R {
+        lock.withLock {
+            snapshot = nil
+            return body()
+        }
     }
 
     func releaseIdle() {

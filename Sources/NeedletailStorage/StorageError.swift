@@ -77,7 +77,9 @@ package struct StorageError: Error, Sendable, CustomStringConvertible {
             return error(.tooLarge, "\(path): the transaction changes too much at once; split it into several")
         case MDB_READERS_FULL:
             return error(.busy, "\(path): too many readers at once; close some, or remove a stale lock file when nobody uses the database")
-        case MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_PANIC:
+        case MDB_PANIC:
+            return error(.ioError, "\(path): an earlier write to the file failed in a way that cannot be recovered from while it is open (while \(doing)); close it and open it again, what was committed before is there")
+        case MDB_CORRUPTED, MDB_PAGE_NOTFOUND:
             return error(.corrupt, "\(path): the file is damaged (\(LMDBCalls.text(of: result)), while \(doing)); restore it from a backup")
         case MDB_INVALID:
             return error(.notADatabase, "\(path) is not a Needletail database")

@@ -81,6 +81,9 @@ package struct TableDescriptor: Codable, Sendable, Hashable {
 /// Codes of one value-array chunk of a list column; one list never straddles two.
 let listChunkCapacity = 16384
 
+/// Codes that the value array of a list column can hold: a position has 39 bits.
+let maximumListValueCount: UInt64 = 1 << 39
+
 /// Rows, in bits, of one chunk of the deletion bitmap.
 let bitmapChunkCapacity = 65536 * 8
 
@@ -130,6 +133,8 @@ struct TableState: Equatable {
         tailGeneration = word(5)
         runCount = word(6)
         columns = (0 ..< columnCount).map { Column(dictionaryCount: word(7 + 2 * $0), listValueCount: word(8 + 2 * $0)) }
-        guard sealedCount <= slotCount, liveCount <= slotCount, slotCount < UInt64(UInt32.max) else { return nil }
+        guard sealedCount <= slotCount, liveCount <= slotCount, slotCount < UInt64(UInt32.max),
+              columns.allSatisfy({ $0.dictionaryCount <= UInt64(UInt32.max) && $0.listValueCount < maximumListValueCount })
+        else { return nil }
     }
 }

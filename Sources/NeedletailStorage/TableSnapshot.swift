@@ -209,7 +209,7 @@ package final class TableSnapshot: @unchecked Sendable {
     package func slot(for key: RecordKey) throws(StorageError) -> UInt32? {
         inner.lock.lock()
         defer { inner.lock.unlock() }
-        let slot = try inner.transaction.liveSlot(descriptor, state, key) { !isDeleted($0) }
+        let slot = try inner.transaction.liveSlot(descriptor, state, key) { $0 >= slotCount || !isDeleted($0) }
         if let slot { try checkSlot(slot) }
         return slot
     }

@@ -292,7 +292,7 @@ extension TableWriter {
         guard count > 0 else { return 0 }
         var start = Int(state.columns[position].listValueCount)
         if start % listChunkCapacity + count > listChunkCapacity { start = (start / listChunkCapacity + 1) * listChunkCapacity }
-        guard start + count < 1 << 39 else {
+        guard start + count < maximumListValueCount else {
             throw StorageError(.tooLarge, "column '\(descriptor.columns[position].name)' holds too many list values; compact the table")
         }
         let chunk = try chunk(

@@ -148,11 +148,8 @@ extension EnvironmentCore {
     func beginWrite(parent: OpaquePointer?) throws(StorageError) -> Transaction {
         var transaction: OpaquePointer?
         var code = calls.begin(handle, parent: parent, readOnly: false, transaction: &transaction)
-        if code == MDB_MAP_RESIZED {
-            snapshots.forget()
-            if FileRegistry.shared.adoptGrownMap(self, ownReads: 0) {
-                code = calls.begin(handle, parent: parent, readOnly: false, transaction: &transaction)
-            }
+        if code == MDB_MAP_RESIZED, snapshots.withoutSnapshot({ FileRegistry.shared.adoptGrownMap(self, ownReads: 0) }) {
+            code = calls.begin(handle, parent: parent, readOnly: false, transaction: &transaction)
         }
         guard code == 0, let transaction else { throw .system(code, doing: "starting to write", path: path) }
         return Transaction(transaction, calls: calls, databases: databases, path: path)

@@ -64,6 +64,31 @@ import Testing
         #expect(try small.writeBlocking { transaction throws(StorageError) in try transaction.table("crash").delete(.int(3)) })
     }
 
+    @Test("a snapshot that only the cache keeps does not hinder the map from growing")
+    func grownMapUnderCachedSnapshot() throws {
+        let folder = try TemporaryFolder()
+        let small = try makeFile(folder, options: .init(mapByteCount: 4 << 20))
+        #expect(try small.snapshot().table("crash")?.liveCount == 0)
+        let child = try ChildProcess("CrashChild", ["append", folder.path("a.ntl"), "0", "500", "\(1 << 30)"])
+        #expect(child.readLine() == "done")
+        #expect(try small.snapshot().table("crash")?.liveCount == 500)
+    }
+
+    @Test("the places of readers that died are used again when there are no others")
+    func deadReadersMakeRoom() throws {
+        let folder = try TemporaryFolder()
+        let environment = try makeFile(folder, options: .init(maximumReaders: 2))
+        let child = try ChildProcess("CrashChild", ["read", folder.path("a.ntl"), "60000"])
+        #expect(child.readLine() == "0")
+        let first = try environment.snapshot()
+        try CrashWorkload(seed: 1).run(0, environment)
+        let error = #expect(throws: StorageError.self) { try environment.snapshot() }
+        #expect(error?.code == .busy)
+        child.kill()
+        child.wait()
+        #expect(try environment.snapshot().transactionID > first.transactionID)
+    }
+
     @Test("a reader that died is forgotten at the next opening; a living one is shown with its age")
     func staleReader() throws {
         let folder = try TemporaryFolder()

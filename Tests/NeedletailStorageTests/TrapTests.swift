@@ -94,6 +94,53 @@ import Testing
         }
     }
 
+    @Test("after a failure that LMDB cannot go on from, the error says to open the file again, not that it is damaged")
+    func panic() throws {
+        let folder = try TemporaryFolder()
+        let faults = FaultPlan()
+        let environment = try Environment(path: folder.path("a.ntl"), options: .init(faults: faults))
+        try environment.createTestTable()
+        faults.arm(failing: [.beginRead], first: 1, code: MDB_PANIC, persistent: false)
+        let error = #expect(throws: StorageError.self) { try environment.snapshot() }
+        #expect(error?.code == .ioError)
+        #expect(error?.message.contains("open it again") == true)
+    }
+
+    @Test("settings beyond all bounds are taken for the most there is")
+    func boundlessOptions() throws {
+        let folder = try TemporaryFolder()
+        for timeout in [Duration.seconds(Int64.max), .seconds(-1)] {
+            let environment = try Environment(path: folder.path("a.ntl"), options: .init(busyTimeout: timeout))
+            try environment.writeBlocking { _ throws(StorageError) in }
+            environment.close()
+        }
+    }
+
+    @Test("counters of a table that cannot be are damage, not a trap", arguments: [56, 64])
+    func impossibleCounters(offset: Int) throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path("a.ntl")
+        let environment = try Environment(path: path)
+        try environment.createTestTable()
+        environment.close()
+        var data = try Data(contentsOf: URL(fileURLWithPath: path))
+        // Version 1, six columns, then counters that are all 0: a state as FORMAT.md describes it.
+        let state = Data([1, 0, 0, 0, 6, 0, 0, 0]) + Data(repeating: 0, count: 48 + 16 * 6)
+        var found = false
+        while let place = data.range(of: state) {
+            data.replaceSubrange(place.lowerBound + offset ..< place.lowerBound + offset + 8, with: Data(repeating: 0xFF, count: 8))
+            found = true
+        }
+        #expect(found)
+        try data.write(to: URL(fileURLWithPath: path))
+        let damaged = try Environment(path: path)
+        #expect(try damaged.check().count == 1)
+        let error = #expect(throws: StorageError.self) {
+            try damaged.writeBlocking { transaction throws(StorageError) in try transaction.table("t").append([TestTable.row(id: .int(1), seed: 1)]) }
+        }
+        #expect(error?.code == .corrupt)
+    }
+
     @Test("a missing file, a folder, and a missing folder are named as such")
     func missing() throws {
         let folder = try TemporaryFolder()

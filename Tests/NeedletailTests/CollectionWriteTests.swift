@@ -45,6 +45,27 @@ func expect(_ code: NeedletailError.Code, sourceLocation: SourceLocation = #_sou
         ],
         payload: Data(#"{"a":[1,2]}"#.utf8), attachment: Data([1, 2, 3]))
 
+    @Test func aPayloadThatIsNotJSONIsRefused() async throws {
+        let fixture = try Fixture()
+        let things = try await fixture.collection()
+        try await things.insert(Self.full)
+        await expect(.invalidArgument) { try await things.setPayload(Data("{".utf8), of: "full") }
+        #expect(try things.get("full") == Self.full)
+        try await things.setPayload(nil, of: "full")
+        #expect(try things.get("full")?.payload == nil)
+    }
+
+    @Test func idsThatDifferOnlyInTheirBytesAreTwo() async throws {
+        let fixture = try Fixture()
+        let things = try await fixture.collection()
+        let (composed, decomposed): (RecordID, RecordID) = ("caf\u{E9}", "cafe\u{301}")
+        #expect(composed != decomposed)
+        try await things.insert([Record(id: composed, vector: [1, 0, 0]), Record(id: decomposed, vector: [0, 1, 0])], onConflict: .replace)
+        #expect(try things.count() == 2)
+        #expect(try things.get(decomposed)?.vector == [0, 1, 0])
+        #expect(Set([composed, decomposed]).count == 2)
+    }
+
     @Test func aRecordComesBackAsItWasGiven() async throws {
         let fixture = try Fixture()
         let things = try await fixture.collection()
