@@ -140,8 +140,7 @@ package final class Environment: Sendable {
     /// Makes relaxed commits durable.
     package func sync() throws(StorageError) {
         try checkWritable()
-        let code = try whileOpen { core.calls.sync(core.handle) }
-        guard code == 0 else { throw .system(code, doing: "syncing", path: path) }
+        try whileOpen { () throws(StorageError) in try core.sync() }
     }
 }
 

@@ -99,6 +99,12 @@ final class EnvironmentCore: @unchecked Sendable {
         return Transaction(transaction, calls: calls, databases: databases, path: path)
     }
 
+    /// Waits until all commits are on the disk.
+    func sync() throws(StorageError) {
+        let code = calls.sync(handle)
+        guard code == 0 else { throw .system(code, doing: "syncing", path: path) }
+    }
+
     func closedError() -> StorageError {
         StorageError(.closed, "\(path) was closed; open it again", path: path)
     }

@@ -26,6 +26,9 @@ final class WriterQueue: @unchecked Sendable {
     private var lastGroupCount = 1
     private var lastCommitMicroseconds = 0
 
+    /// Whether a relaxed commit may not be on the disk yet.
+    private var hasRelaxedCommits = false
+
     private static let maximumGroupCount = 256
     private static let lingerMicroseconds = 60
     /// A group that has changed this much is committed before more joins it.
@@ -161,8 +164,12 @@ final class WriterQueue: @unchecked Sendable {
         guard let root else { return }
         let start = monotonicMicroseconds()
         var failure: StorageError?
+        let id = root.transaction.id
         do throws(StorageError) {
             try root.commit(durable: isFull)
+            // LMDB syncs only what it has written: a commit without changes leaves relaxed ones before it as they are.
+            if isFull, hasRelaxedCommits, core.lastTransactionID < id { try core.sync() }
+            hasRelaxedCommits = !isFull
         } catch {
             failure = error
         }

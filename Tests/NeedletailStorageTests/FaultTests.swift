@@ -67,6 +67,27 @@ import Testing
         #expect(try again.snapshot().table("t")?.liveCount == 130)
     }
 
+    @Test("a full write that changes nothing still waits for the relaxed ones before it")
+    func fullWriteWithoutChanges() throws {
+        let folder = try TemporaryFolder()
+        let plan = FaultPlan()
+        let environment = try Environment(path: folder.path("a.ntl"), options: .init(faults: plan))
+        try environment.createTestTable()
+        let row = TestTable.row(id: .int(1), seed: 1)
+        let deleteNothing: @Sendable (WriteTransaction) throws(StorageError) -> Void = { transaction throws(StorageError) in
+            _ = try transaction.table("t").delete(.int(2))
+        }
+        try environment.writeBlocking(durability: .relaxed) { transaction throws(StorageError) in try transaction.table("t").append([row]) }
+        plan.arm(failing: [.sync], first: 1, code: EIO, persistent: false)
+        #expect(throws: StorageError.self) { try environment.writeBlocking(deleteNothing) }
+        try environment.writeBlocking(deleteNothing)
+        #expect(plan.disarm())
+        // Nothing is left to be synced.
+        plan.arm(failing: [.sync], first: 1, code: EIO, persistent: false)
+        try environment.writeBlocking(deleteNothing)
+        #expect(!plan.disarm())
+    }
+
     @Test("a failed opening, of an old file or a new one, leaves what can be opened")
     func open() throws {
         for isNew in [false, true] {
