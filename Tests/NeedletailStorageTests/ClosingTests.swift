@@ -5,7 +5,7 @@ import Synchronization
 import Testing
 
 @Suite struct ClosingTests {
-    @Test("closing while other threads read, write and sync: each call ends, with a result or 'closed'", .timeLimit(.minutes(1)))
+    @Test("closing while other threads read, write and sync: each call ends, with a result or 'closed'", .timeLimit(.minutes(10)))
     func closingUnderUse() throws {
         let folder = try TemporaryFolder()
         let path = folder.path("a.ntl")
