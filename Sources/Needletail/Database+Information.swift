@@ -59,6 +59,7 @@ public struct CheckFinding: Sendable, Hashable, Codable, CustomStringConvertible
     /// What is wrong.
     public var problem: String
 
+    /// The finding in one line.
     public var description: String { collection.map { "collection '\($0)': \(problem)" } ?? problem }
 }
 

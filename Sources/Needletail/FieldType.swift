@@ -29,5 +29,6 @@ public enum FieldType: String, Codable, Hashable, Sendable, CaseIterable, Custom
         }
     }
 
+    /// The name that tools and documents use.
     public var description: String { rawValue }
 }

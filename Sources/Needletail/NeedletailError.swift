@@ -82,5 +82,6 @@ public struct NeedletailError: Error, Sendable, Hashable, CustomStringConvertibl
         self.path = path
     }
 
+    /// The message.
     public var description: String { message }
 }

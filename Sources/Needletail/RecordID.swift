@@ -6,8 +6,10 @@ public enum RecordID: Hashable, Sendable {
     case int(Int64)
     case string(String)
 
+    /// Whether two ids are the same type and the same number or bytes.
     public static func == (a: RecordID, b: RecordID) -> Bool { a.key == b.key }
 
+    /// Hashes what `==` compares.
     public func hash(into hasher: inout Hasher) { hasher.combine(key) }
 
     /// The id for any integer that fits into 64 bits; `nil` for others.
@@ -28,12 +30,15 @@ public enum RecordID: Hashable, Sendable {
 }
 
 extension RecordID: ExpressibleByIntegerLiteral, ExpressibleByStringLiteral, ExpressibleByStringInterpolation {
+    /// An integer id.
     public init(integerLiteral value: Int64) { self = .int(value) }
+    /// A string id.
     public init(stringLiteral value: String) { self = .string(value) }
 }
 
 /// Integers come before strings; each in their own order, strings by their UTF-8 bytes, as the file keeps them.
 extension RecordID: Comparable {
+    /// Integers before strings, each in their own order.
     public static func < (a: RecordID, b: RecordID) -> Bool {
         switch (a, b) {
         case (.int(let a), .int(let b)): a < b
@@ -46,6 +51,7 @@ extension RecordID: Comparable {
 
 /// The bare number or string, as a person would write it in a path or a table.
 extension RecordID: CustomStringConvertible {
+    /// The number or the string, bare.
     public var description: String {
         switch self {
         case .int(let value): String(value)
@@ -56,6 +62,7 @@ extension RecordID: CustomStringConvertible {
 
 /// A number or a string, without a wrapper.
 extension RecordID: Codable {
+    /// Reads a number or a string.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         if let value = try? container.decode(Int64.self) {
@@ -65,6 +72,7 @@ extension RecordID: Codable {
         }
     }
 
+    /// Writes a number or a string.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         switch self {

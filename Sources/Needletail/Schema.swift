@@ -104,6 +104,7 @@ public struct EmbeddingModel: Codable, Sendable, Hashable, CustomStringConvertib
         self.checksum = checksum
     }
 
+    /// Name, version and the start of the checksum.
     public var description: String { (version.isEmpty ? name : "\(name) version \(version)") + " (\(checksum.prefix(12)))" }
 }
 

@@ -19,8 +19,11 @@ public struct SearchResults: Sendable, RandomAccessCollection {
     /// How the search was run.
     public let plan: SearchPlan
 
+    /// Always 0.
     public var startIndex: Int { 0 }
+    /// The number of records found.
     public var endIndex: Int { hits.count }
+    /// The hit at a rank, counted from 0.
     public subscript(position: Int) -> SearchHit { hits[position] }
 }
 
@@ -36,6 +39,7 @@ public enum SearchPlan: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    /// The plan in a few words.
     public var description: String {
         switch self {
         case .exact(let compared): "exact scan of \(compared) records"
@@ -52,6 +56,7 @@ public enum FieldSelection: Sendable, Hashable, ExpressibleByArrayLiteral {
     /// Those named.
     case only([String])
 
+    /// The fields named.
     public init(arrayLiteral elements: String...) { self = .only(elements) }
 
     /// The positions selected, in the order asked for.

@@ -26,6 +26,7 @@ public struct Timestamp: Hashable, Sendable {
 }
 
 extension Timestamp: Comparable {
+    /// Earlier is less.
     public static func < (a: Timestamp, b: Timestamp) -> Bool { a.microsecondsSince1970 < b.microsecondsSince1970 }
 }
 
@@ -92,11 +93,13 @@ extension Timestamp {
 }
 
 extension Timestamp: CustomStringConvertible {
+    /// The time in ISO 8601.
     public var description: String { iso8601 }
 }
 
 /// The ISO 8601 text, as one string.
 extension Timestamp: Codable {
+    /// Reads a string in ISO 8601.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         let text = try container.decode(String.self)
@@ -106,6 +109,7 @@ extension Timestamp: Codable {
         self = value
     }
 
+    /// Writes a string in ISO 8601.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         try container.encode(iso8601)

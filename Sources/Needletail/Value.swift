@@ -71,16 +71,23 @@ extension Value {
 extension Value: ExpressibleByNilLiteral, ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral,
     ExpressibleByFloatLiteral, ExpressibleByStringLiteral, ExpressibleByStringInterpolation, ExpressibleByArrayLiteral
 {
+    /// Null.
     public init(nilLiteral: ()) { self = .null }
+    /// A truth value.
     public init(booleanLiteral value: Bool) { self = .bool(value) }
+    /// An integer.
     public init(integerLiteral value: Int64) { self = .int(value) }
+    /// A double.
     public init(floatLiteral value: Double) { self = .double(value) }
+    /// A string.
     public init(stringLiteral value: String) { self = .string(value) }
+    /// A list of strings.
     public init(arrayLiteral elements: String...) { self = .strings(elements) }
 }
 
 /// The content as a person reads it in a table: strings without quotes, a timestamp in ISO 8601, null as `null`.
 extension Value: CustomStringConvertible {
+    /// The content as a person reads it.
     public var description: String {
         switch self {
         case .null: "null"

@@ -64,5 +64,6 @@ public struct VisionError: Error, Sendable, Hashable, CustomStringConvertible {
         self.actualShape = actualShape
     }
 
+    /// The message.
     public var description: String { message }
 }

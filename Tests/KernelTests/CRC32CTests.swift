@@ -1,4 +1,5 @@
 import CNeedletailKernels
+import NeedletailTestSupport
 import Testing
 
 @Suite("CRC-32C")
@@ -33,7 +34,7 @@ struct CRC32CTests {
 
     @Test("every variant equals the bitwise reference at every length, offset and seed", arguments: tiers)
     func matchesReference(tier: nt_cpu_tier) {
-        var random = RandomSource(seed: .random(in: 0 ... .max))
+        var random = SeededGenerator(seed: .random(in: 0 ... .max))
         print("CRC32CTests seed \(random.seed)")
         let bytes = (0 ..< 24_000).map { _ in UInt8.random(in: 0 ... 255, using: &random) }
         let lengths = Array(0 ... 520) + [6_143, 6_144, 6_145, 12_288, 12_701, 18_811]
@@ -50,7 +51,7 @@ struct CRC32CTests {
 
     @Test("the CRC of a whole is the CRC of its parts chained", arguments: tiers)
     func chains(tier: nt_cpu_tier) {
-        var random = RandomSource(seed: .random(in: 0 ... .max))
+        var random = SeededGenerator(seed: .random(in: 0 ... .max))
         print("CRC32CTests seed \(random.seed)")
         let bytes = (0 ..< 20_000).map { _ in UInt8.random(in: 0 ... 255, using: &random) }
         let whole = nt_crc32c_for(tier, 0, bytes, bytes.count)

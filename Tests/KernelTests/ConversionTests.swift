@@ -1,4 +1,5 @@
 import CNeedletailKernels
+import NeedletailTestSupport
 import Testing
 
 @Suite("Conversions")
@@ -45,7 +46,7 @@ struct ConversionTests {
         table.narrow_f16(values, &halves, values.count)
         #expect(halves == expected)
 
-        var random = RandomSource(seed: .random(in: 0 ... .max))
+        var random = SeededGenerator(seed: .random(in: 0 ... .max))
         print("ConversionTests seed \(random.seed)")
         let many = (0 ..< 10_000).map { _ in Float(bitPattern: UInt32.random(in: 0 ... .max, using: &random)) }.filter { !$0.isNaN }
         var portable = [UInt16](repeating: 0, count: many.count), own = portable

@@ -1,4 +1,5 @@
 import CNeedletailKernels
+import NeedletailTestSupport
 import Testing
 
 @Suite("Distances")
@@ -23,7 +24,7 @@ struct DistanceTests {
 
     @Test("every function agrees with double precision, at any alignment, and reads nothing past the end", arguments: cases)
     func agreesWithOracle(test: Case) throws {
-        var random = RandomSource(seed: .random(in: 0 ... .max))
+        var random = SeededGenerator(seed: .random(in: 0 ... .max))
         print("DistanceTests seed \(random.seed)")
         let functions = try Self.distance(test)
         let size = elementByteCount(test.element)
@@ -67,7 +68,7 @@ struct DistanceTests {
 
     @Test("int8 distances are the same bits in every tier")
     func integersAreExact() throws {
-        var random = RandomSource(seed: .random(in: 0 ... .max))
+        var random = SeededGenerator(seed: .random(in: 0 ... .max))
         print("DistanceTests seed \(random.seed)")
         for dimension in Self.dimensions {
             let a = TestVector(&random, dimension: dimension, element: NT_ELEMENT_I8)
@@ -145,7 +146,7 @@ struct DistanceTests {
 
     @Test("the one-to-one functions are those of the tier in use")
     func publicFunctions() {
-        var random = RandomSource(seed: 11)
+        var random = SeededGenerator(seed: 11)
         for dimension in [1, 7, 33, 128, 769] {
             let a = TestVector(&random, dimension: dimension, element: NT_ELEMENT_F32)
             let b = TestVector(&random, dimension: dimension, element: NT_ELEMENT_F32)

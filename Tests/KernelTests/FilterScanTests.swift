@@ -1,4 +1,5 @@
 import CNeedletailKernels
+import NeedletailTestSupport
 import Testing
 
 /// Every scan in every tier against its definition, on all lengths up to a few words.
@@ -23,7 +24,7 @@ import Testing
     func ranges(tier: UInt32) {
         let tier = nt_cpu_tier(rawValue: tier)
         let seed: UInt64 = 3
-        var random = RandomSource(seed: seed)
+        var random = SeededGenerator(seed: seed)
         let edges: [Int64] = [.min, .min + 1, -1, 0, 1, 5, .max - 1, .max]
         let doubleEdges: [Double] = [.nan, -.infinity, -1.5, -0.0, 0, .leastNonzeroMagnitude, 2, .infinity]
         for count in Self.lengths {
@@ -45,7 +46,7 @@ import Testing
     @Test("codes and flags", arguments: tiers)
     func codes(tier: UInt32) {
         let tier = nt_cpu_tier(rawValue: tier)
-        var random = RandomSource(seed: 4)
+        var random = SeededGenerator(seed: 4)
         for count in Self.lengths {
             for limit in [0, 1, 3, 63, 64, 511, 512, 5000] as [UInt32] {
                 // Some codes are at and above the limit, up to the largest.
@@ -71,7 +72,7 @@ import Testing
     @Test("sets of numbers, few and many", arguments: tiers)
     func numbers(tier: UInt32) {
         let tier = nt_cpu_tier(rawValue: tier)
-        var random = RandomSource(seed: 5)
+        var random = SeededGenerator(seed: 5)
         for count in Self.lengths {
             for memberCount in [1, 3, 16, 17, 100] {
                 let doubles = Set((0 ..< memberCount).map { _ in Double(random.next() % 200) })
@@ -105,7 +106,7 @@ import Testing
 
     @Test("bits are counted")
     func count() {
-        var random = RandomSource(seed: 6)
+        var random = SeededGenerator(seed: 6)
         let words = (0 ..< 1000).map { _ in random.next() }
         #expect(nt_filter_count(words, words.count) == words.reduce(0) { $0 + $1.nonzeroBitCount })
         #expect(nt_filter_count(nil, 0) == 0)

@@ -1,4 +1,5 @@
 import CNeedletailKernels
+import NeedletailTestSupport
 import Testing
 
 #if canImport(Glibc)
@@ -54,7 +55,7 @@ struct TestVector {
     var halves: [UInt16]
     var bytes: [Int8]
 
-    init(_ random: inout RandomSource, dimension: Int, element: nt_element) {
+    init(_ random: inout SeededGenerator, dimension: Int, element: nt_element) {
         if element == NT_ELEMENT_I8 {
             bytes = (0 ..< dimension).map { _ in Int8.random(in: -128 ... 127, using: &random) }
             values = bytes.map(Float.init)

@@ -1,11 +1,12 @@
 import CNeedletailKernels
+import NeedletailTestSupport
 import Testing
 
 @Suite("Scans")
 struct ScanTests {
     @Test("a scan returns exactly the rows within the threshold, with the one-to-one distances", arguments: DistanceTests.cases)
     func findsRowsWithinThreshold(test: DistanceTests.Case) throws {
-        var random = RandomSource(seed: .random(in: 0 ... .max))
+        var random = SeededGenerator(seed: .random(in: 0 ... .max))
         print("ScanTests seed \(random.seed)")
         let functions = try DistanceTests.distance(test)
         let size = elementByteCount(test.element)
@@ -56,7 +57,7 @@ struct ScanTests {
     @Test("survivors are the products not above their limits, NaN among them", arguments: availableTiers)
     func survivors(tier: nt_cpu_tier) throws {
         let table = try kernels(of: tier)
-        var random = RandomSource(seed: .random(in: 0 ... .max))
+        var random = SeededGenerator(seed: .random(in: 0 ... .max))
         print("ScanTests seed \(random.seed)")
         for columns in [1, 7, 8, 15, 16, 17, 63, 64, 65, 100, 130] {
             let rows = 9, ldc = columns + 3

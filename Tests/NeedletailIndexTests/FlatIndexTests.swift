@@ -1,4 +1,5 @@
 import NeedletailIndex
+import NeedletailTestSupport
 import Testing
 
 @Suite("FlatIndex")
@@ -20,11 +21,11 @@ struct FlatIndexTests {
     static let densities: [Double?] = [nil, 0, 0.001, 0.5, 0.9, 1]
 
     /// Small whole numbers: every distance under L2 and dot is exact in f32, and ties abound.
-    static func wholeNumber(_ random: inout RandomSource) -> Float { Float(Int.random(in: -4 ... 4, using: &random)) }
+    static func wholeNumber(_ random: inout SeededGenerator) -> Float { Float(Int.random(in: -4 ... 4, using: &random)) }
 
     @Test("the k nearest are those of the oracle, slot by slot, ties to the lower slot", arguments: cases)
     func matchesOracle(test: Case) {
-        var random = RandomSource(seed: .random(in: 0 ... .max))
+        var random = SeededGenerator(seed: .random(in: 0 ... .max))
         print("FlatIndexTests seed \(random.seed)")
         for shape in Self.shapes {
             let table = VectorTable(
@@ -69,7 +70,7 @@ struct FlatIndexTests {
 
     @Test("a batch and any number of threads give the same bits as one search", arguments: cases)
     func batchAndThreadsAgree(test: Case) {
-        var random = RandomSource(seed: .random(in: 0 ... .max))
+        var random = SeededGenerator(seed: .random(in: 0 ... .max))
         print("FlatIndexTests seed \(random.seed)")
         for (dimension, count, blockShift) in [(1, 300, 4), (7, 1000, 5), (31, 1111, 4), (128, 2000, 6), (768, 300, 4)] {
             // Far from the origin on one run of slots, so that ‖x‖² − 2x·q + ‖q‖² cancels badly.
@@ -103,7 +104,7 @@ struct FlatIndexTests {
 
     @Test("threads share a large table and find what one finds", arguments: [Case(metric: .l2, element: .f32), Case(metric: .cosine, element: .f16)])
     func threads(test: Case) {
-        var random = RandomSource(seed: .random(in: 0 ... .max))
+        var random = SeededGenerator(seed: .random(in: 0 ... .max))
         print("FlatIndexTests seed \(random.seed)")
         // Several parts of 4 MiB.
         let table = VectorTable(metric: test.metric, element: test.element, dimension: 128, count: 60_000, blockShift: 11) { _ in

@@ -1,12 +1,13 @@
 import CNeedletailKernels
 import NeedletailIndex
+import NeedletailTestSupport
 import Testing
 
 @Suite("TopK")
 struct TopKTests {
     @Test("keeps the k least keys, whatever their order", arguments: [1, 2, 3, 10, 100, 1000])
     func keepsLeast(k: Int) {
-        var random = RandomSource(seed: .random(in: 0 ... .max))
+        var random = SeededGenerator(seed: .random(in: 0 ... .max))
         print("TopKTests seed \(random.seed)")
         let storage = UnsafeMutablePointer<UInt64>.allocate(capacity: k)
         defer { storage.deallocate() }

@@ -20,7 +20,7 @@ import Testing
             payload: Data("\(number)".utf8), attachment: nil)
     }
 
-    @Test("readers of shared snapshots see whole commits while rows are appended, replaced, updated and dropped", .timeLimit(.minutes(1)))
+    @Test("readers of shared snapshots see whole commits while rows are appended, replaced, updated and dropped", .timeLimit(.minutes(10)))
     func readersAndWriters() async throws {
         let folder = try TemporaryFolder()
         let environment = try Environment(path: folder.path("a.ntl"))

@@ -109,46 +109,57 @@ public protocol ValueConvertible {
 }
 
 extension Value: ValueConvertible {
+    /// The value that a filter compares with.
     public var filterValue: Value { self }
 }
 
 extension Bool: ValueConvertible {
+    /// The value that a filter compares with.
     public var filterValue: Value { .bool(self) }
 }
 
 extension Int: ValueConvertible {
+    /// The value that a filter compares with.
     public var filterValue: Value { .int(Int64(self)) }
 }
 
 extension Int32: ValueConvertible {
+    /// The value that a filter compares with.
     public var filterValue: Value { .int(Int64(self)) }
 }
 
 extension Int64: ValueConvertible {
+    /// The value that a filter compares with.
     public var filterValue: Value { .int(self) }
 }
 
 extension Double: ValueConvertible {
+    /// The value that a filter compares with.
     public var filterValue: Value { .double(self) }
 }
 
 extension Float: ValueConvertible {
+    /// The value that a filter compares with.
     public var filterValue: Value { .double(Double(self)) }
 }
 
 extension String: ValueConvertible {
+    /// The value that a filter compares with.
     public var filterValue: Value { .string(self) }
 }
 
 extension Substring: ValueConvertible {
+    /// The value that a filter compares with.
     public var filterValue: Value { .string(String(self)) }
 }
 
 extension Timestamp: ValueConvertible {
+    /// The value that a filter compares with.
     public var filterValue: Value { .timestamp(self) }
 }
 
 extension RecordID: ValueConvertible {
+    /// The value that a filter compares with.
     public var filterValue: Value {
         switch self {
         case .int(let value): .int(value)

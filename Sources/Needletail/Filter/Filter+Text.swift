@@ -25,6 +25,7 @@ extension Filter {
 /// It does so for every filter that text, operators, ``all(of:)`` or ``any(of:)`` can make. A tree put together by hand with an
 /// `and` directly below an `and`, or of one term, comes back flat; NaN equals nothing, itself included.
 extension Filter: CustomStringConvertible {
+    /// The filter as text, which parses back to an equal filter.
     public var description: String {
         var text = ""
         write(to: &text, within: .or)

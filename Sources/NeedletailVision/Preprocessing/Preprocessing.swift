@@ -65,6 +65,7 @@ public struct Preprocessing: Sendable, Hashable, Codable {
         }
     }
 
+    /// Reads settings and judges them as ``validate()`` does.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         self.init(
