@@ -59,13 +59,22 @@ struct FileProbe {
         // A file of no bytes is what a creation leaves that was cut off at once.
         guard byteCount > 0 else { return }
         var start: [UInt8] = []
-        let readCode = calls.readStart(path: path, count: 32, into: &start)
+        let readCode = calls.readStart(path: path, count: 152, into: &start)
         guard readCode == 0 else { throw .system(readCode, doing: "opening", path: path) }
-        guard start.count == 32, start.withUnsafeBytes({ $0.littleEndian32(16) }) == Self.lmdbMagic else {
+        guard start.count >= 32, start.withUnsafeBytes({ $0.littleEndian32(16) }) == Self.lmdbMagic else {
             throw StorageError(.notADatabase, "\(path) is not a Needletail database", path: path)
         }
         guard start.withUnsafeBytes({ $0.littleEndian32(20) }) == 1 else {
             throw .system(MDB_VERSION_MISMATCH, doing: "opening", path: path)
+        }
+        // LMDB would ask the system for so large a map and be refused, as if memory were short.
+        if start.count == 152 { try Self.checkPageCount(start.withUnsafeBytes { $0.littleEndian64(136) }, path: path) }
+    }
+
+    /// Refuses a last page that no address space reaches: a damaged file may name any.
+    static func checkPageCount(_ lastPage: UInt64, path: String) throws(StorageError) {
+        guard lastPage < 1 << 36 else {
+            throw StorageError(.corrupt, "\(path) is damaged: its page count is impossible; restore it from a backup", path: path)
         }
     }
 }

@@ -19,7 +19,9 @@ extension FileProbe {
             return Int(status.st_size)
         }
         let pageByteCount = calls.pageByteCount(environment)
-        let needed = (Int(calls.information(environment).me_last_pgno) + 1) * pageByteCount
+        let knownLastPage = calls.information(environment).me_last_pgno
+        try checkPageCount(UInt64(knownLastPage), path: path)
+        let needed = (Int(knownLastPage) + 1) * pageByteCount
         if try length() >= needed { return }
         // Pinned by a read transaction, the list of free pages stands still while it is read.
         var handle: OpaquePointer?

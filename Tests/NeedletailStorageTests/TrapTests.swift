@@ -141,6 +141,23 @@ import Testing
         #expect(error?.code == .corrupt)
     }
 
+    @Test("a page count that cannot be is damage, not a trap", arguments: [1 << 40, 1 << 52, 1 << 62, UInt64.max - 1])
+    func impossiblePageCount(lastPage: UInt64) throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path("a.ntl")
+        try Environment(path: path).close()
+        var data = try Data(contentsOf: URL(fileURLWithPath: path))
+        let pageByteCount = Int(sysconf(Int32(_SC_PAGESIZE)))
+        for meta in [0, pageByteCount] {
+            data.replaceSubrange(meta + 136 ..< meta + 144, with: withUnsafeBytes(of: lastPage.littleEndian) { Data($0) })
+        }
+        try data.write(to: URL(fileURLWithPath: path))
+        for readOnly in [true, false] {
+            let error = #expect(throws: StorageError.self) { try Environment(path: path, options: .init(readOnly: readOnly)) }
+            #expect(error?.code == .corrupt, "\(String(describing: error))")
+        }
+    }
+
     @Test("a missing file, a folder, and a missing folder are named as such")
     func missing() throws {
         let folder = try TemporaryFolder()
