@@ -89,7 +89,8 @@ double nt_sqnorm_i8(const int8_t *vector, size_t dimension) {
 static float cosine(double dot, double query_square, double row_square) {
     // The comparison lets NaN through to the division.
     if (query_square == 0 || row_square == 0) return dot == dot ? 1 : NAN;
-    return (float)(1 - dot / sqrt(query_square * row_square));
+    const double distance = 1 - dot / sqrt(query_square * row_square);
+    return distance < 0 ? 0 : distance > 2 ? 2 : (float)distance;
 }
 
 float nt_cosine_f32(const float *q, const float *row, size_t d) {

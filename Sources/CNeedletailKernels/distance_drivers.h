@@ -25,7 +25,11 @@
 typedef void (*rows_function)(const void *query, const void *const *rows, int n, size_t dimension, float *raw);
 
 INLINE float finish(nt_metric metric, float raw, float norm, float query_norm) {
-    if (metric == NT_METRIC_COSINE) return 1 - (raw * norm) * query_norm;
+    if (metric == NT_METRIC_COSINE) {
+        // Rounding leads a little beyond 0 ... 2; NaN fails both comparisons and stays.
+        float distance = 1 - (raw * norm) * query_norm;
+        return distance < 0 ? 0 : distance > 2 ? 2 : distance;
+    }
     if (metric == NT_METRIC_DOT) return 0 - raw;
     return raw;
 }

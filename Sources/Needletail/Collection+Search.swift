@@ -134,15 +134,16 @@ struct ExactSearch {
                 "the query has \(vector.count) components, the dimension of collection '\(collection.name)' is \(schema.dimension)",
                 expected: schema.dimension, actual: vector.count)
         }
-        var squares: Float = 0
+        // In double precision, in which the square of no float but 0 is 0.
+        var squares = 0.0
         for (i, value) in vector.enumerated() {
             // Against 8-bit rows a query is compared in 8 bits too: rounding it in silence would change the answer.
             if let rule = (schema.element == .i8 ? ElementType.i8 : .f32).refusal(of: value) {
                 throw NeedletailError(.invalidVector, "component \(i) of the query is \(value): \(rule)")
             }
-            squares += value * value
+            squares += Double(value) * Double(value)
         }
-        guard squares.isFinite else { throw NeedletailError(.invalidVector, "the query is too long: its squared length is not a finite float") }
+        guard Float(squares).isFinite else { throw NeedletailError(.invalidVector, "the query is too long: its squared length is not a finite float") }
         if schema.metric == .cosine, squares == 0 {
             throw NeedletailError(.zeroVector, "the query is all zeros, which has no direction: cosine cannot compare it")
         }

@@ -5,7 +5,8 @@ import NeedletailIndex
 public enum Metric: String, Codable, Sendable, Hashable, CaseIterable {
     /// Euclidean distance, `‖x − q‖`. (Squares are compared inside; what is reported is the root.)
     case l2
-    /// Cosine distance, `1 − cos(x, q)`, from 0 (same direction) to 2 (opposite). Vectors of zeros are refused.
+    /// Cosine distance, `1 − cos(x, q)`, from 0 (same direction) to 2 (opposite), also where rounding would lead a little beyond.
+    /// Vectors of zeros are refused.
     case cosine
     /// Negative inner product, `−x · q`: the greater the product, the nearer.
     case dot

@@ -107,6 +107,35 @@ import Testing
         }
     }
 
+    @Test("a cosine distance is 0 to 2, whatever rounding does", arguments: [ElementType.f32, .f16, .i8])
+    func cosineStaysInRange(element: ElementType) async throws {
+        var random = SeededGenerator(seed: 20)
+        let fixture = try Fixture()
+        let things = try await fixture.collection(dimension: 7, metric: .cosine, element: element)
+        // Many directions, each in several lengths: of the cosines of parallel vectors about a third round to above 1.
+        var vectors: [[Float]] = []
+        for _ in 0 ..< 40 {
+            let direction = (0 ..< 7).map { _ in Float(Int.random(in: 1 ... 20, using: &random)) }
+            for length: Float in [1, 3, 6, -5] { vectors.append(direction.map { $0 * length }) }
+        }
+        try await things.insert(vectors.enumerated().map { Record(id: .int(Int64($0.offset)), vector: $0.element) })
+        let batch = try things.search(nearEach: vectors, k: vectors.count)
+        for (position, vector) in vectors.enumerated() {
+            let hits = try things.search(near: vector, k: vectors.count)
+            #expect(hits.allSatisfy { 0 ... 2 ~= $0.distance && -1 ... 1 ~= $0.score })
+            #expect(batch[position].hits == hits.hits)
+            #expect(try things.search(near: vector, within: 1e-6).count >= (position % 4 == 3 ? 1 : 3))
+        }
+    }
+
+    @Test func aTinyQueryHasADirection() async throws {
+        let fixture = try Fixture()
+        let things = try await fixture.collection(dimension: 2, metric: .cosine)
+        try await things.insert([Record(id: 1, vector: [1, 0]), Record(id: 2, vector: [0, 1])])
+        let hit = try #require(try things.search(near: [0, 1e-25]).first)
+        #expect(hit.id == 2 && hit.distance < 1e-6)
+    }
+
     @Test func aRecordIsNotItsOwnNeighbour() async throws {
         let fixture = try Fixture()
         let things = try await fixture.collection(dimension: 1)

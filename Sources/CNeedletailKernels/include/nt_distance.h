@@ -41,7 +41,7 @@ float nt_dot_f32(const float *query, const float *row, size_t dimension);
 float nt_dot_f16(const float *query, const uint16_t *row, size_t dimension);
 float nt_dot_i8(const int8_t *query, const int8_t *row, size_t dimension);
 
-/// Cosine distance, 1 - cos; 1 where either vector is zero. Computes both norms: in a search use `nt_distance`, which
+/// Cosine distance, 1 - cos, never below 0 or above 2; 1 where either vector is zero. Computes both norms: in a search use `nt_distance`, which
 /// takes them stored.
 float nt_cosine_f32(const float *query, const float *row, size_t dimension);
 float nt_cosine_f16(const float *query, const uint16_t *row, size_t dimension);
@@ -85,7 +85,8 @@ typedef struct {
 /// The functions of one metric and element type in one tier.
 ///
 /// All give the *internal distance*, of which less is nearer: squared L2; 1 - cos, computed as
-/// 1 - (query·row × row norm) × query norm; or minus the dot product. It is never -0.
+/// 1 - (query·row × row norm) × query norm, which is put to 0 or 2 where rounding leads beyond; or minus the dot product.
+/// It is never -0.
 typedef struct {
     /// One row. `norm` is the row's inverse norm under cosine, else not read.
     float (*one)(const nt_query *query, const void *row, float norm);
