@@ -73,6 +73,11 @@ struct BatchEncoder {
     }
 
     func encode(_ batch: RecordBatch) throws(NeedletailError) -> EncodedBatch {
+        guard batch.count < Int(UInt32.max) else {
+            throw NeedletailError(
+                .tooLarge, "a batch of \(batch.count) records is too large: a collection has at most 4,294,967,294", expected: Int(UInt32.max) - 1,
+                actual: batch.count)
+        }
         if case .array(let floats) = batch.vectors, floats.count != batch.count * schema.dimension {
             throw NeedletailError(
                 .dimensionMismatch,

@@ -11,7 +11,8 @@ extension Collection {
 
     /// Inserts records in one transaction: all or none.
     ///
-    /// - Returns: How many were written (fewer than given only with ``ConflictPolicy/skip``).
+    /// - Returns: How many were written: fewer than given where ``ConflictPolicy/skip`` passed some over, or where
+    ///   ``ConflictPolicy/replace`` met an id twice, of which the last counts.
     /// - Throws: As ``insert(_:durability:)``, with the record's position in ``NeedletailError/row``.
     @discardableResult
     public func insert(

@@ -39,8 +39,11 @@ public struct RecordBatch: Sendable {
         /// How many there are.
         public var count: Int {
             switch self {
-            case .range(let range): range.count
-            case .list(let list): list.count
+            case .range(let range):
+                // A range of most of the integers has more elements than `Int` can count.
+                let (count, overflow) = Int(range.upperBound).subtractingReportingOverflow(Int(range.lowerBound))
+                return overflow ? .max : count
+            case .list(let list): return list.count
             }
         }
 

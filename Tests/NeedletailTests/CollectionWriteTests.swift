@@ -37,6 +37,13 @@ func expect(_ code: NeedletailError.Code, sourceLocation: SourceLocation = #_sou
 }
 
 @Suite struct CollectionWriteTests {
+    @Test("a range of more ids than a collection can have is refused", arguments: [0 ..< Int64.max, .min ..< .max])
+    func impossibleRange(ids: Range<Int64>) async throws {
+        let fixture = try Fixture()
+        let things = try await fixture.collection()
+        await expect(.tooLarge) { _ = try await things.insert(RecordBatch(ids: .range(ids), vectors: [])) }
+    }
+
     static let full = Record(
         id: "full", vector: [1, 2, 3],
         fields: [
