@@ -162,6 +162,12 @@ extension Schema {
                 .corrupt, "the schema of collection '\(collection)' in \(path) cannot be read: \(error). Restore the file from a backup", path: path)
         }
     }
+
+    /// Whether the vectors and columns of a table are what the schema says, as they are unless the file is damaged.
+    func describes(_ table: TableDescriptor) -> Bool {
+        (1 ... Schema.maximumDimension).contains(dimension) && vectorByteCount == table.vectorByteCount
+            && fields.map(\.type.columnType) == table.columns.map(\.type)
+    }
 }
 
 extension FieldType {
