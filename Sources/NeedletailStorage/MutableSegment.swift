@@ -67,7 +67,7 @@ final class MutableSegment {
         for byte in 0 ..< width { columns[position].values[row * width + byte] = UInt8(truncatingIfNeeded: bits >> UInt64(8 * byte)) }
     }
 
-    func write(_ transaction: Transaction, _ table: TableDescriptor) throws(StorageError) {
+    func write(_ transaction: Transaction, _ table: TableDescriptor, _ generation: UInt64) throws(StorageError) {
         var memory: [UnsafeMutableRawPointer] = []
         defer { for block in memory { block.deallocate() } }
         func place(_ bytes: [UInt8]) -> UnsafeMutableRawPointer {
@@ -86,8 +86,6 @@ final class MutableSegment {
         let rows = RowSource(
             count: count, norms: place(norms), vectors: place(vectors), stride: table.vectorByteCount, keys: source(keys, .int),
             columns: zip(columns, table.columns).map { source($0, $1.type) })
-        let stored = try transaction.get(transaction.databases.tails, transaction.key(table.id, firstSlot))
-        let generation = (stored?.littleEndian64(24) ?? 0) + 1
         let bytes = TailSegment.encode(rows, first: 0, count: count, firstSlot: firstSlot, table: table, generation: generation)
         try transaction.put(transaction.databases.tails, transaction.key(table.id, firstSlot), bytes)
         isDirty = false

@@ -41,7 +41,7 @@ package final class TableWriter {
     /// Stores what has been kept back.
     func flush() throws(StorageError) {
         try flushChunks()
-        for segment in segments.values where segment.isDirty { try segment.write(transaction, descriptor) }
+        for segment in segments.values where segment.isDirty { try segment.write(transaction, descriptor, generation) }
         if state != stateBefore {
             state.generation = generation
             try transaction.putState(state, of: descriptor)
@@ -181,7 +181,7 @@ package final class TableWriter {
 
     /// Before the set of segments changes: writes the changed ones and forgets them.
     func forgetSegments() throws(StorageError) {
-        for segment in segments.values where segment.isDirty { try segment.write(transaction, descriptor) }
+        for segment in segments.values where segment.isDirty { try segment.write(transaction, descriptor, generation) }
         segments.removeAll()
         segmentStarts = nil
     }
