@@ -136,6 +136,21 @@ import Testing
         #expect(hit.id == 2 && hit.distance < 1e-6)
     }
 
+    @Test("a batch gives what single searches give, also where products underflow", arguments: Metric.allCases)
+    func batchOfTinyVectors(metric: Metric) async throws {
+        var random = SeededGenerator(seed: 21)
+        let fixture = try Fixture()
+        let things = try await fixture.collection(dimension: 3, metric: metric)
+        let vectors: [[Float]] = (0 ..< 1_200).map { row in
+            (0 ..< 3).map { _ in Float.random(in: -5 ... 5, using: &random) * [1e-22, 1e-12, 1][row % 3] }
+        }
+        try await things.insert(vectors.enumerated().map { Record(id: .int(Int64($0.offset)), vector: $0.element) })
+        let queries = Array(vectors[..<60])
+        for (query, results) in zip(queries, try things.search(nearEach: queries, k: 5)) {
+            #expect(results.hits == (try things.search(near: query, k: 5).hits))
+        }
+    }
+
     @Test func aRecordIsNotItsOwnNeighbour() async throws {
         let fixture = try Fixture()
         let things = try await fixture.collection(dimension: 1)

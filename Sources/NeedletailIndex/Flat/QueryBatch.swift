@@ -62,7 +62,8 @@ struct QueryBatch: ~Copyable {
 /// nothing.
 ///
 /// - L2: ‖x‖² − 2x·q + ‖q‖² − ε(‖x‖² + ‖q‖²), with ‖x‖‖q‖ ≤ (‖x‖² + ‖q‖²)/2 and distance ≤ 2(‖x‖² + ‖q‖²).
-/// - Cosine: 1 − (x·q/‖q‖)/‖x‖ − ε.
+/// - Cosine: 1 − (x·q/‖q‖)/‖x‖ − ε. Below a length of 2⁻⁵⁰ the kernel's products may underflow, after which ε bounds nothing:
+///   such a row, and any row for such a query, is not excluded.
 /// - Dot, divided by ‖q‖: −x·q/‖q‖ − ε‖x‖.
 struct DistanceBounds {
     /// What a query contributes to its limit.
@@ -75,6 +76,8 @@ struct DistanceBounds {
     private let relativeError: Float
     /// Room for products that underflow.
     private let absoluteError: Double
+    /// Shorter vectors have cosines that no bound holds for.
+    private static let leastLength = 0x1p-50
 
     init(metric: Metric, dimension: Int) {
         self.metric = metric
@@ -97,7 +100,7 @@ struct DistanceBounds {
             bias = norm * (1 - relativeError)
             scale = -2
         case .cosine:
-            bias = 0
+            bias = norm > Float(1 / Self.leastLength) ? -.infinity : 0
             scale = -norm
         case .dot:
             // Squares that underflow are charged as if ‖x‖ were 2⁻⁵⁰.
@@ -112,7 +115,7 @@ struct DistanceBounds {
         let threshold = Double(threshold)
         switch metric {
         case .l2: return Float(threshold - terms.size + absoluteError)
-        case .cosine: return Float(threshold - 1 + Double(relativeError))
+        case .cosine: return terms.size < Self.leastLength ? .infinity : Float(threshold - 1 + Double(relativeError))
         case .dot:
             // Against a zero query all distances are 0.
             if terms.size == 0 { return .infinity }
