@@ -26,7 +26,7 @@ package struct LoadPlan: Sendable {
     package let files: [String]
     package let metadata: String?
     package let dimension: Int
-    /// The type of the components where the files have one.
+    /// The type of the components where the files have one, and all the same.
     package let component: VectorFile.Component?
     /// Set for tables: the column that holds the vectors.
     package let vectorColumn: String?
@@ -85,9 +85,10 @@ package struct LoadPlan: Sendable {
             component = opened.component
             rowCount = opened.count
             byteCount = opened.byteCount
-            if let metadata {
+            // Bad rows, which --skip-bad passes over together with their vectors, cannot be counted.
+            if let metadata, !options.skipsBadRows {
                 let rows = try TableReader.countRows(path: metadata)
-                guard rows == opened.count || options.skipsBadRows else {
+                guard rows == opened.count else {
                     throw InputError(metadata, "\(Format.counted(rows, "row")) of metadata for \(Format.counted(opened.count, "vector")); there must be one for each")
                 }
             }
@@ -183,17 +184,20 @@ package struct LoadPlan: Sendable {
 
     private static func open(
         _ paths: [String]
-    ) throws(InputError) -> (dimension: Int, component: VectorFile.Component, count: Int, byteCount: Int) {
+    ) throws(InputError) -> (dimension: Int, component: VectorFile.Component?, count: Int, byteCount: Int) {
         let first = try VectorFile(path: paths[0])
         var (count, byteCount) = (first.count, first.file.bytes.count)
+        var component: VectorFile.Component? = first.component
         for path in paths.dropFirst() {
             let file = try VectorFile(path: path)
             guard file.dimension == first.dimension else {
                 throw InputError(path, "dimension \(file.dimension), but \(paths[0]) has \(first.dimension); load them into two collections")
             }
+            // An element type taken from the first file would cost the others digits.
+            if file.component != first.component { component = nil }
             count += file.count
             byteCount += file.file.bytes.count
         }
-        return (first.dimension, first.component, count, byteCount)
+        return (first.dimension, component, count, byteCount)
     }
 }
