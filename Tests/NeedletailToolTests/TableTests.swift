@@ -202,4 +202,48 @@ struct TableTests {
             #expect(steps < 1000, "seed \(seed), bytes \(bytes)")
         }
     }
+
+    @Test("text that is not UTF-8 costs its record of CSV and no other")
+    func notUTF8() throws {
+        let path = folder.path("latin.csv")
+        let latin = "id,name,v\n1,a,\"[1]\"\n\u{FF}2,b,\"[2]\"\n3,\"q\u{FF}\"\"x\ny\",\"[3]\"\n4,d,\"[4]\"\n"
+        try #require(latin.data(using: .isoLatin1)).write(to: URL(fileURLWithPath: path))
+        var reader = try CSVReader(path: path)
+        var outcomes: [String] = []
+        reading: while outcomes.count < 10 {
+            do {
+                guard let row = try reader.next() else { break reading }
+                outcomes.append("row \(row.line)")
+            } catch {
+                outcomes.append("error \(error.place)")
+                #expect(error.message.contains("UTF-8"))
+            }
+        }
+        #expect(outcomes == ["row 2", "error line(3)", "error line(4)", "row 6"])
+    }
+
+    @Test("metadata that is not UTF-8 takes its vector with it and moves no other")
+    func notUTF8Metadata() throws {
+        let vectors = folder.path("u.bvecs")
+        try Data((0 ..< 3).flatMap { [1, 0, 0, 0, UInt8($0)] }).write(to: URL(fileURLWithPath: vectors))
+        let metadata = folder.path("u.csv")
+        try #require("a,n\nx,0\n\u{FF},1\nz,2\n".data(using: .isoLatin1)).write(to: URL(fileURLWithPath: metadata))
+        var options = LoadPlan.Options()
+        options.metadata = metadata
+        options.skipsBadRows = true
+        var source = try RowSource(LoadPlan(files: [vectors], schema: nil, options: options), skipsBadRows: true)
+        let batch = try #require(try source.next(limit: 10))
+        #expect(batch.count == 2 && batch.allFloats == [0, 2] && batch.id(ofRow: 1) == 2 && source.skipped.count == 1)
+    }
+
+    @Test("numbers in a payload keep all their digits")
+    func payloadDigits() throws {
+        let (_, batch, _) = try load("a.jsonl", #"{"v":[1],"box":[16777217, 0.123456789012],"w":[]}"# + "\n" + #"{"v":[2],"box":[1]}"#)
+        #expect(batch.payloads?[0] == Data(#"{"box":[16777217, 0.123456789012]}"#.utf8))
+    }
+
+    @Test("a number that no double holds is an error of its line")
+    func hugeNumber() throws {
+        #expect(try message("a.jsonl", #"{"v":[1],"n":1}"# + "\n" + #"{"v":[1],"n":-1e999}"#).hasPrefix("a.jsonl:2: malformed JSON at byte 13 of the line: a number beyond"))
+    }
 }

@@ -32,7 +32,7 @@ package struct RowSource {
         self.plan = plan
         self.skipsBadRows = skipsBadRows
         files = plan.files[...]
-        metadata = try plan.metadata.map { path throws(InputError) in try TableReader(path: path) }
+        metadata = try plan.metadata.map { path throws(InputError) in try TableReader(path: path, verbatim: plan.payloadColumns) }
     }
 
     /// The next batch of at most `limit` rows; `nil` at the end.
@@ -51,7 +51,7 @@ package struct RowSource {
             if plan.vectorColumn == nil {
                 vectors = (try VectorFile(path: path), 0)
             } else {
-                table = try TableReader(path: path)
+                table = try TableReader(path: path, verbatim: plan.payloadColumns)
                 roles = []
             }
         }
@@ -78,7 +78,7 @@ package struct RowSource {
                 vectors = (file, taken)
                 rest -= taken
             } else {
-                var reader = try TableReader(path: path)
+                var reader = try TableReader(path: path, verbatim: plan.payloadColumns)
                 while rest > 0 {
                     do throws(InputError) {
                         guard try reader.next() != nil else { break }
