@@ -234,4 +234,32 @@ struct CommandLineTests {
         let check = try run("check", "t.ntl")
         #expect(check.status == 65 && !check.output.isEmpty && check.errors.contains("finding"))
     }
+
+    @Test("output that cannot be written is a failure; a reader that reads no more is none")
+    func fullOutput() throws {
+        try writeItems()
+        #expect(try run("load", "t.ntl", "items", "items.jsonl").status == 0)
+        func status(to file: String) throws -> Int32 {
+            let process = Process()
+            process.executableURL = ToolRun.program
+            process.arguments = ["info", folder.path("t.ntl")]
+            process.standardOutput = FileHandle(forWritingAtPath: file)
+            process.standardError = FileHandle.nullDevice
+            try process.run()
+            process.waitUntilExit()
+            return process.terminationStatus
+        }
+        #expect(try status(to: "/dev/null") == 0)
+        if FileManager.default.fileExists(atPath: "/dev/full") { #expect(try status(to: "/dev/full") == 74) }
+    }
+
+    @Test("a create that fails leaves no file, a field named twice is shown once")
+    func leavesNoFile() throws {
+        #expect(try run("create", "none.ntl", "x", "--dimension", "0").status == 64)
+        #expect(!FileManager.default.fileExists(atPath: folder.path("none.ntl")))
+        try writeItems()
+        #expect(try run("load", "t.ntl", "items", "items.jsonl").status == 0)
+        let hits = try run("search", "t.ntl", "items", "--vector", "[1,0,0]", "-k", "1", "--json", "--fields", "name,name")
+        #expect(hits.lines == [#"{"rank":1,"id":"a","distance":0,"fields":{"name":"red"}}"#])
+    }
 }

@@ -54,7 +54,7 @@ package struct Loader: Sendable {
             do {
                 collection = try await made.createCollection(self.collection, schema: schema(for: plan))
             } catch {
-                if isNewFile { remove(made) }
+                if isNewFile { made.discard(self.database) }
                 throw error
             }
         }
@@ -66,7 +66,7 @@ package struct Loader: Sendable {
             try await load(plan, into: collection, durability: isNewFile ? .relaxed : .full, &summary, isCancelled: isCancelled, progress: progress)
         } catch {
             if isNewFile, summary.loaded == 0 {
-                remove(database)
+                database.discard(self.database)
             } else if isNew, summary.loaded == 0 {
                 try await database.dropCollection(self.collection)
             } else if summary.loaded > 0 {
@@ -81,12 +81,6 @@ package struct Loader: Sendable {
         try database.sync()
         summary.seconds = (ContinuousClock.now - start).seconds
         return summary
-    }
-
-    /// Takes back a file that this load made and could not put anything into.
-    private func remove(_ database: Database) {
-        database.close()
-        for path in [self.database, self.database + "-lock"] { try? FileManager.default.removeItem(atPath: path) }
     }
 
     // MARK: The collection
