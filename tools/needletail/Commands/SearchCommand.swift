@@ -26,7 +26,7 @@ struct SearchCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Search near a picture.", valueName: "file"), completion: .file())
     var image: String?
 
-    @Option(help: ArgumentHelp("Search near the record with this id, which is left out of the results.", valueName: "id"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Search near the record with this id, which is left out of the results.", valueName: "id"))
     var like: String?
 
     @Option(name: .customShort("k"), help: ArgumentHelp("How many to find (default: 10).", valueName: "n"))
@@ -41,7 +41,7 @@ struct SearchCommand: AsyncParsableCommand {
     @Flag(help: "Compare every record; the default as long as a collection has no index.")
     var exact = false
 
-    @Option(help: ArgumentHelp("Find all within this distance, rather than the k nearest.", valueName: "distance"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Find all within this distance, rather than the k nearest.", valueName: "distance"))
     var radius: Double?
 
     @Option(help: ArgumentHelp("The fields to show, separated by commas (default: all).", valueName: "a,b,…"))

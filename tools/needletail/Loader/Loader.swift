@@ -184,14 +184,30 @@ package struct Loader: Sendable {
                 var bad = [(row: row, reason: reason(error))]
                 guard options.plan.skipsBadRows else { throw inputError(bad[0], of: batch, error.code) }
                 // The first bad row is often not the only one: those that can be seen go at once.
-                if [.invalidVector, .zeroVector].contains(error.code) {
+                switch error.code {
+                case .invalidVector, .zeroVector:
                     bad += batch.unusableRows(needsDirection: collection.schema.metric == .cosine).filter { $0.row != row }
+                case .duplicateID: bad += try takenRows(of: batch, in: collection).filter { $0.row != row }
+                default: break
                 }
+                bad.sort { $0.row < $1.row }
                 written.bad += bad.map { inputError($0, of: batch, error.code) }
                 batch.remove(Set(bad.map(\.row)))
             }
         }
         return written
+    }
+
+    /// The rows whose ids the collection has, or a row before them.
+    private func takenRows(of batch: RowBatch, in collection: Needletail.Collection) throws(NeedletailError) -> [(row: Int, reason: String)] {
+        var seen: Set<RecordID> = []
+        var taken: [(row: Int, reason: String)] = []
+        for row in 0 ..< batch.count {
+            let id = batch.id(ofRow: row)
+            if seen.insert(id).inserted, try collection.get(id, select: .none) == nil { continue }
+            taken.append((row, "a record with id \(id) exists in collection '\(self.collection)'"))
+        }
+        return taken
     }
 
     private func inputError(_ bad: (row: Int, reason: String), of batch: RowBatch, _ code: NeedletailError.Code) -> InputError {
