@@ -246,4 +246,16 @@ struct TableTests {
     func hugeNumber() throws {
         #expect(try message("a.jsonl", #"{"v":[1],"n":1}"# + "\n" + #"{"v":[1],"n":-1e999}"#).hasPrefix("a.jsonl:2: malformed JSON at byte 13 of the line: a number beyond"))
     }
+
+    @Test("columns that become strings in a new collection do so in one that exists, as --resume needs")
+    func mixedAgain() throws {
+        let (plan, _, _) = try load("a.jsonl", #"{"v":[1],"a":1,"b":2}"# + "\n" + #"{"v":[2],"a":"one"}"#) { $0.fields = [Field("b", .string)] }
+        let schema = Schema(dimension: 1, fields: plan.fields.map(\.field))
+        var options = LoadPlan.Options()
+        options.fields = [Field("b", .string)]
+        let again = try LoadPlan(files: [folder.path("a.jsonl")], schema: schema, options: options)
+        #expect(again.fields == plan.fields && again.fields.allSatisfy { $0.field.type == .string && $0.isMixed })
+        let other = try LoadPlan(files: [write("b.jsonl", #"{"v":[1],"b":2}"#)], schema: schema, options: .init())
+        #expect(other.fields.map(\.isMixed) == [false])
+    }
 }

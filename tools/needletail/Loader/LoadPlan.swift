@@ -112,7 +112,9 @@ package struct LoadPlan: Sendable {
         for column in inference.columns where column != idColumn && column != vectorColumn {
             let name = Self.fieldName(for: column)
             if let schema, let field = schema.field(name) {
-                fields.append(PlannedField(column: column, field: field, isMixed: false))
+                // What becomes text in a new collection does so when its load is resumed, too.
+                let isMixed = inference.meaning(of: column) == .field(.string, isMixed: true) || options.fields.contains { $0.name == name || $0.name == column }
+                fields.append(PlannedField(column: column, field: field, isMixed: isMixed && field.type == .string))
             } else if schema == nil, let field = options.fields.first(where: { $0.name == name || $0.name == column }) {
                 fields.append(PlannedField(column: column, field: Field(name, field.type, indexed: field.isIndexed), isMixed: field.type == .string))
             } else if case .field(let type, let isMixed) = inference.meaning(of: column) {
