@@ -234,6 +234,12 @@ struct TableTests {
         var source = try RowSource(LoadPlan(files: [vectors], schema: nil, options: options), skipsBadRows: true)
         let batch = try #require(try source.next(limit: 10))
         #expect(batch.count == 2 && batch.allFloats == [0, 2] && batch.id(ofRow: 1) == 2 && source.skipped.count == 1)
+
+        // After a stray quote nobody knows where the next row begins.
+        options.metadata = try write("stray.csv", "a,n\n\"x,0\ny,\"1\"\nz,2\n")
+        #expect { try LoadPlan(files: [vectors], schema: nil, options: options) } throws: {
+            ($0 as? InputError)?.message.contains("text follows a closing quote") == true
+        }
     }
 
     @Test("numbers in a payload keep all their digits")

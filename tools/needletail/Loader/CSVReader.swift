@@ -18,6 +18,7 @@ package struct CSVReader {
         guard let header = try record() else {
             throw InputError(path, "the file is empty; its first line should name the columns")
         }
+        try requireUTF8(header)
         var names: [String] = []
         for (position, cell) in header.cells.enumerated() {
             guard case .string(let text) = cell, let name = Self.trimmed(text) else {
@@ -35,6 +36,7 @@ package struct CSVReader {
     /// The next record, `nil` at the end. After an error, the next call goes on with the next record.
     package mutating func next() throws(InputError) -> TableRow? {
         guard let record = try record() else { return nil }
+        try requireUTF8(record)
         guard record.cells.count == columns.count else {
             throw InputError(
                 path, .line(record.line),
@@ -43,7 +45,7 @@ package struct CSVReader {
         return TableRow(line: record.line, values: record.cells)
     }
 
-    /// The number of records after the header.
+    /// The number of records after the header, the bad ones whose end is certain included.
     package static func countRows(path: String) throws(InputError) -> Int {
         var reader = try CSVReader(path: path)
         var count = 0
@@ -56,18 +58,19 @@ package struct CSVReader {
     private struct Record {
         var line: Int
         var cells: [JSONValue]
+        /// Text that is not UTF-8 is an error of the record as a whole: the next one begins behind it.
+        var isUTF8 = true
     }
 
-    /// Blank lines are passed over. Text that is not UTF-8 is an error of its record as a whole: the next one begins behind it.
+    /// Blank lines are passed over.
     private mutating func record() throws(InputError) -> Record? {
         skipBlankLines()
         guard offset < file.bytes.count else { return nil }
         var record = Record(line: line, cells: [])
         record.cells.reserveCapacity(columns.count)
-        var isUTF8 = true
         while true {
             let cell = try cell()
-            isUTF8 = isUTF8 && cell != nil
+            if cell == nil { record.isUTF8 = false }
             record.cells.append(cell ?? .null)
             guard offset < file.bytes.count else { break }
             // A cell ends at a comma or at the end of a line.
@@ -79,10 +82,13 @@ package struct CSVReader {
             break
         }
         releaseBehind()
-        guard isUTF8 else {
+        return record
+    }
+
+    private func requireUTF8(_ record: Record) throws(InputError) {
+        guard record.isUTF8 else {
             throw InputError(path, .line(record.line), "the text is not UTF-8; convert it, for example with iconv -f latin1 -t utf-8")
         }
-        return record
     }
 
     private mutating func skipBlankLines() {

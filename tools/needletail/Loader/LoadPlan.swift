@@ -85,10 +85,10 @@ package struct LoadPlan: Sendable {
             component = opened.component
             rowCount = opened.count
             byteCount = opened.byteCount
-            // Bad rows, which --skip-bad passes over together with their vectors, cannot be counted.
-            if let metadata, !options.skipsBadRows {
+            if let metadata {
+                // Also where bad rows are passed over, it must be certain where a row ends, or others would join the wrong vectors.
                 let rows = try TableReader.countRows(path: metadata)
-                guard rows == opened.count else {
+                guard rows == opened.count || options.skipsBadRows else {
                     throw InputError(metadata, "\(Format.counted(rows, "row")) of metadata for \(Format.counted(opened.count, "vector")); there must be one for each")
                 }
             }
