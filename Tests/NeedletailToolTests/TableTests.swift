@@ -246,6 +246,8 @@ struct TableTests {
     func payloadDigits() throws {
         let (_, batch, _) = try load("a.jsonl", #"{"v":[1],"box":[16777217, 0.123456789012],"w":[]}"# + "\n" + #"{"v":[2],"box":[1]}"#)
         #expect(batch.payloads?[0] == Data(#"{"box":[16777217, 0.123456789012]}"#.utf8))
+        let (_, cells, _) = try load("a.csv", "v,box\n[1],\"[16777217, 2]\"\n[2],[3]\n[3],none\n")
+        #expect(cells.payloads?.map { $0.map { String(decoding: $0, as: UTF8.self) } } == [#"{"box":[16777217, 2]}"#, #"{"box":[3]}"#, #"{"box":"none"}"#])
     }
 
     @Test("a number that no double holds is an error of its line")
