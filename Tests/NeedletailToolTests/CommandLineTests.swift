@@ -234,4 +234,45 @@ struct CommandLineTests {
         let check = try run("check", "t.ntl")
         #expect(check.status == 65 && !check.output.isEmpty && check.errors.contains("finding"))
     }
+
+    @Test("output that cannot be written is a failure; a reader that reads no more is none")
+    func fullOutput() throws {
+        try writeItems()
+        #expect(try run("load", "t.ntl", "items", "items.jsonl").status == 0)
+        func status(to file: String) throws -> Int32 {
+            let process = Process()
+            process.executableURL = ToolRun.program
+            process.arguments = ["info", folder.path("t.ntl")]
+            process.standardOutput = FileHandle(forWritingAtPath: file)
+            process.standardError = FileHandle.nullDevice
+            try process.run()
+            process.waitUntilExit()
+            return process.terminationStatus
+        }
+        #expect(try status(to: "/dev/null") == 0)
+        if FileManager.default.fileExists(atPath: "/dev/full") { #expect(try status(to: "/dev/full") == 74) }
+    }
+
+    @Test("a create that fails leaves no file, a field named twice is shown once")
+    func leavesNoFile() throws {
+        #expect(try run("create", "none.ntl", "x", "--dimension", "0").status == 64)
+        #expect(!FileManager.default.fileExists(atPath: folder.path("none.ntl")))
+        try writeItems()
+        #expect(try run("load", "t.ntl", "items", "items.jsonl").status == 0)
+        let hits = try run("search", "t.ntl", "items", "--vector", "[1,0,0]", "-k", "1", "--json", "--fields", "name,name")
+        #expect(hits.lines == [#"{"rank":1,"id":"a","distance":0,"fields":{"name":"red"}}"#])
+    }
+
+    @Test("of many ids that are taken, --skip-bad passes over all, and takes the first of those that are new")
+    func takenIDs() throws {
+        func rows(_ ids: [Int]) -> String { ids.enumerated().map { "{\"id\":\($1),\"v\":[\($0)]}\n" }.joined() }
+        try write("a.jsonl", rows(Array(-5 ..< 500)))
+        try write("b.jsonl", rows(Array(0 ..< 520) + [519, 520, 520]))
+        #expect(try run("load", "t.ntl", "v", "a.jsonl").status == 0)
+        let load = try run("load", "t.ntl", "v", "b.jsonl", "--skip-bad", "--json")
+        #expect(load.status == 0 && load.output.hasPrefix(#"{"collection":"v","loaded":21,"already_there":0,"skipped":502,"#), "\(load.output)")
+        #expect(load.errors.hasPrefix("needletail: b.jsonl:1: a record with id 0 exists in collection 'v'"))
+        let like = try run("search", "t.ntl", "v", "--like", "-5", "-k", "1", "--json")
+        #expect(like.lines == [#"{"rank":1,"id":-4,"distance":1,"fields":{}}"#], "\(like.errors)")
+    }
 }

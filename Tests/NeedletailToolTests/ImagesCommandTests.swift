@@ -105,4 +105,17 @@ struct ImagesCommandTests {
             #expect(run.errors.contains("/" + path) == !isGood, "\(path)")
         }
     }
+
+    @Test("a picture whose path is longer than an id is found again by it; control characters in names do not reach the terminal")
+    func oddNames() throws {
+        let deep = (0 ..< 4).map { _ in String(repeating: "d", count: 130) }.joined(separator: "/")
+        try writePicture("in/\(deep)/p.jpg", seed: 1)
+        try writePicture("in/q.jpg", seed: 2)
+        try Data("no picture".utf8).write(to: URL(fileURLWithPath: folder.path("in/a\u{1B}[2J\nb.png")))
+        let images = try run("images", "p.ntl", "pictures", "in")
+        #expect(images.status == 0 && !images.errors.contains("\u{1B}") && images.errors.contains("a [2J b.png"))
+        let path = folder.url.resolvingSymlinksInPath().appendingPathComponent("in/\(deep)/p.jpg").path
+        let like = try run("search", "p.ntl", "pictures", "--like", path, "--json")
+        #expect(like.status == 0 && like.lines.count == 1, "\(like.errors)")
+    }
 }

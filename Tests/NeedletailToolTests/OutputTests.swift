@@ -59,4 +59,11 @@ struct OutputTests {
         #expect(!sheet.html.contains("<script>") && !sheet.html.contains("<b>") && !sheet.html.contains("<i>"))
         #expect(sheet.html.contains("data:image/jpeg;base64,AQID"))
     }
+
+    @Test("names cannot steer the terminal or look like several messages")
+    func controlCharacters() {
+        #expect(InputError("a\n\u{1B}[2Jb.png", .line(3), "odd").description == "a  [2Jb.png:3: odd")
+        #expect(TextWidth.printable("a\u{1B}b\nc\u{9B}", keepsLines: true) == "a b\nc ")
+        #expect(JSONText.string("\u{9B}\u{7F}") == #""\u009b\u007f""#)
+    }
 }

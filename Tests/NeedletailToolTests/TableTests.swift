@@ -202,4 +202,68 @@ struct TableTests {
             #expect(steps < 1000, "seed \(seed), bytes \(bytes)")
         }
     }
+
+    @Test("text that is not UTF-8 costs its record of CSV and no other")
+    func notUTF8() throws {
+        let path = folder.path("latin.csv")
+        let latin = "id,name,v\n1,a,\"[1]\"\n\u{FF}2,b,\"[2]\"\n3,\"q\u{FF}\"\"x\ny\",\"[3]\"\n4,d,\"[4]\"\n"
+        try #require(latin.data(using: .isoLatin1)).write(to: URL(fileURLWithPath: path))
+        var reader = try CSVReader(path: path)
+        var outcomes: [String] = []
+        reading: while outcomes.count < 10 {
+            do {
+                guard let row = try reader.next() else { break reading }
+                outcomes.append("row \(row.line)")
+            } catch {
+                outcomes.append("error \(error.place)")
+                #expect(error.message.contains("UTF-8"))
+            }
+        }
+        #expect(outcomes == ["row 2", "error line(3)", "error line(4)", "row 6"])
+    }
+
+    @Test("metadata that is not UTF-8 takes its vector with it and moves no other")
+    func notUTF8Metadata() throws {
+        let vectors = folder.path("u.bvecs")
+        try Data((0 ..< 3).flatMap { [1, 0, 0, 0, UInt8($0)] }).write(to: URL(fileURLWithPath: vectors))
+        let metadata = folder.path("u.csv")
+        try #require("a,n\nx,0\n\u{FF},1\nz,2\n".data(using: .isoLatin1)).write(to: URL(fileURLWithPath: metadata))
+        var options = LoadPlan.Options()
+        options.metadata = metadata
+        options.skipsBadRows = true
+        var source = try RowSource(LoadPlan(files: [vectors], schema: nil, options: options), skipsBadRows: true)
+        let batch = try #require(try source.next(limit: 10))
+        #expect(batch.count == 2 && batch.allFloats == [0, 2] && batch.id(ofRow: 1) == 2 && source.skipped.count == 1)
+
+        // After a stray quote nobody knows where the next row begins.
+        options.metadata = try write("stray.csv", "a,n\n\"x,0\ny,\"1\"\nz,2\n")
+        #expect { try LoadPlan(files: [vectors], schema: nil, options: options) } throws: {
+            ($0 as? InputError)?.message.contains("text follows a closing quote") == true
+        }
+    }
+
+    @Test("numbers in a payload keep all their digits")
+    func payloadDigits() throws {
+        let (_, batch, _) = try load("a.jsonl", #"{"v":[1],"box":[16777217, 0.123456789012],"w":[]}"# + "\n" + #"{"v":[2],"box":[1]}"#)
+        #expect(batch.payloads?[0] == Data(#"{"box":[16777217, 0.123456789012]}"#.utf8))
+        let (_, cells, _) = try load("a.csv", "v,box\n[1],\"[16777217, 2]\"\n[2],[3]\n[3],none\n")
+        #expect(cells.payloads?.map { $0.map { String(decoding: $0, as: UTF8.self) } } == [#"{"box":[16777217, 2]}"#, #"{"box":[3]}"#, #"{"box":"none"}"#])
+    }
+
+    @Test("a number that no double holds is an error of its line")
+    func hugeNumber() throws {
+        #expect(try message("a.jsonl", #"{"v":[1],"n":1}"# + "\n" + #"{"v":[1],"n":-1e999}"#).hasPrefix("a.jsonl:2: malformed JSON at byte 13 of the line: a number beyond"))
+    }
+
+    @Test("columns that become strings in a new collection do so in one that exists, as --resume needs")
+    func mixedAgain() throws {
+        let (plan, _, _) = try load("a.jsonl", #"{"v":[1],"a":1,"b":2}"# + "\n" + #"{"v":[2],"a":"one"}"#) { $0.fields = [Field("b", .string)] }
+        let schema = Schema(dimension: 1, fields: plan.fields.map(\.field))
+        var options = LoadPlan.Options()
+        options.fields = [Field("b", .string)]
+        let again = try LoadPlan(files: [folder.path("a.jsonl")], schema: schema, options: options)
+        #expect(again.fields == plan.fields && again.fields.allSatisfy { $0.field.type == .string && $0.isMixed })
+        let other = try LoadPlan(files: [write("b.jsonl", #"{"v":[1],"b":2}"#)], schema: schema, options: .init())
+        #expect(other.fields.map(\.isMixed) == [false])
+    }
 }

@@ -120,4 +120,12 @@ struct VectorFileTests {
             }
         }
     }
+
+    @Test("files of several component types are stored as f32, which loses nothing of either")
+    func mixedComponents() throws {
+        let half = try write("h.npy", npy("{'descr': '<f2', 'fortran_order': False, 'shape': (1, 1), }", data: [0, 0x3C]))
+        let single = try write("s.npy", npy("{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1), }", data: floats([0.1])))
+        #expect(try LoadPlan(files: [half], schema: nil, options: .init()).component == .f16)
+        #expect(try LoadPlan(files: [half, single], schema: nil, options: .init()).component == nil)
+    }
 }

@@ -26,6 +26,7 @@ struct RootCommand: AsyncParsableCommand {
             } else {
                 try command.run()
             }
+            try Terminal.finishOutput()
         } catch {
             end(error)
         }
@@ -41,7 +42,7 @@ struct RootCommand: AsyncParsableCommand {
         if error is ExitCode { Foundation.exit(status.rawValue) }
         // The parser's own message: ours begin with the tool's name.
         let message = fullMessage(for: error)
-        Terminal.writeError("needletail: " + (message.hasPrefix("Error: ") ? String(message.dropFirst(7)) : message) + "\n")
+        Terminal.warn(message.hasPrefix("Error: ") ? String(message.dropFirst(7)) : message)
         Foundation.exit(status.rawValue)
     }
 }

@@ -32,7 +32,7 @@ package struct VisionTransformer: Sendable {
         let x = scratch.take(tokens * width), normed = scratch.take(tokens * width)
         embed(input, to: x, scratch: scratch)                                // 197 × 192
 
-        let hidden = scratch.take(tokens * (blocks.first?.expand.outputCount ?? 0))
+        let hidden = scratch.take(tokens * blocks.reduce(0) { max($0, $1.expand.outputCount) })
         let memory = blocks.first?.attention.makeScratch(tokens: tokens, in: scratch)
         for block in blocks {
             guard let memory else { break }
@@ -69,6 +69,9 @@ extension VisionTransformer {
     /// The width that each head of the common models has.
     package static let usualHeadWidth = 64
 
+    /// Attention grows with the square of the patches: more of them are a mistake that would cost gigabytes.
+    private static let mostPatches = 1 << 16
+
     /// Pixels of a patch's side, and the sides of the grid that the position embedding was trained for, where it is square.
     package static func shape(of file: SafetensorsFile) throws(VisionError) -> (patch: Int, trainedSide: Int) {
         let reader = TensorReader(file)
@@ -92,6 +95,11 @@ extension VisionTransformer {
         guard height >= patch, pixelWidth >= patch, height % patch == 0, pixelWidth % patch == 0 else {
             throw VisionError(
                 .unsupportedModel, "\(file.path) takes patches of \(patch) × \(patch) pixels, into which a picture of \(pixelWidth) × \(height) cannot be cut: change input_size",
+                path: file.path)
+        }
+        guard (height / patch) * (pixelWidth / patch) <= Self.mostPatches else {
+            throw VisionError(
+                .unsupportedModel, "\(file.path) would cut a picture of \(pixelWidth) × \(height) into more than \(Self.mostPatches) patches: change input_size",
                 path: file.path)
         }
         var reader = TensorReader(file)

@@ -17,7 +17,8 @@ package struct TensorReader {
     /// Side `axis` of tensor `key`, which has `axes` of them: for the sizes that a family of networks leaves open.
     package func side(_ axis: Int, of key: String, axes: Int) throws(VisionError) -> Int {
         guard let tensor = file.tensors[key] else { throw missing(key, nil) }
-        guard tensor.shape.count == axes, tensor.shape[axis] > 0 else {
+        // Of a tensor without numbers, the other sides may be anything; of any other, the file's length bounds them.
+        guard tensor.shape.count == axes, tensor.count > 0 else {
             throw VisionError(
                 .shapeMismatch, "tensor \(key) of \(file.path) has the shape \(tensor.shape), expected \(axes) sides of at least 1",
                 path: file.path, tensor: key, actualShape: tensor.shape)

@@ -125,4 +125,45 @@ import Testing
         #expect(#expect(throws: VisionError.self) { try ImageEmbedder(modelAt: path, options: ModelOptions(headCount: 7)) }?.code == .unsupportedModel)
         #expect(try ImageEmbedder(modelAt: path, options: ModelOptions(headCount: 6)).information.dimension == 96)
     }
+
+    @Test("blocks of a transformer may differ in width; memory is for the widest")
+    func widths() throws {
+        let pixels = (0 ..< 16 * 16 * 3).map { Float($0 % 31) / 31 }
+        // A perceptron whose further units are all zero answers as the narrow one does.
+        let narrow = try embedder(.smallTransformer(hidden: [8, 8])).pooled(pixels)
+        var wide = SafetensorsBuilder.smallTransformer(hidden: [8, 8])
+        let hidden = 100_000
+        for (key, shape) in [("fc1.weight", [hidden, 64]), ("fc1.bias", [hidden]), ("fc2.weight", [64, hidden])] {
+            let name = "blocks.1.mlp.\(key)"
+            guard let old = wide.tensors.first(where: { $0.key == name }) else { continue }
+            let values = old.data.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
+            var new = [Float](repeating: 0, count: shape.reduce(1, *))
+            let (from, to) = key == "fc2.weight" ? (8, hidden) : (values.count, values.count)
+            for row in 0 ..< values.count / from { for i in 0 ..< from { new[row * to + i] = values[row * from + i] } }
+            wide.remove(name)
+            wide.add(name, shape, new)
+        }
+        let answer = try embedder(wide).pooled(pixels)
+        #expect(zip(narrow, answer).allSatisfy { abs($0 - $1) < 1e-4 })
+    }
+
+    @Test("sides that only an empty tensor can have are refused", arguments: [
+        ("patch_embed.proj.weight", [0, 3, Int.max, 1]), ("pos_embed", [0, Int.max, 1]), ("pos_embed", [1, 1 << 62, 0]),
+    ])
+    func emptyTensors(_ key: String, _ shape: [Int]) {
+        var builder = SafetensorsBuilder.smallTransformer(hidden: [8])
+        builder.remove(key)
+        builder.add(key, shape, [])
+        let error = refusal(builder)
+        #expect(error?.code == .shapeMismatch && error?.tensor == key)
+    }
+
+    @Test("a picture in more patches than make sense is refused")
+    func patches() {
+        let preprocessing = Preprocessing(resizeShortSide: 4096, cropWidth: 4096, cropHeight: 4096, interpolation: .bicubic)
+        let error = #expect(throws: VisionError.self) {
+            try embedder(.smallTransformer(hidden: [8]), options: ModelOptions(preprocessing: preprocessing))
+        }
+        #expect(error?.code == .unsupportedModel && error?.message.contains("input_size") == true)
+    }
 }

@@ -64,4 +64,30 @@ struct SafetensorsBuilder {
         norm("bn2", 16)
         return builder
     }
+
+    /// A vision transformer of width 64 on 2 × 2 patches of 8 pixels, with one block for each of `hidden`, which are the
+    /// widths of their perceptrons.
+    static func smallTransformer(hidden: [Int]) -> SafetensorsBuilder {
+        var builder = SafetensorsBuilder()
+        func tensor(_ name: String, _ shape: [Int]) {
+            builder.add(name, shape, (0 ..< shape.reduce(1, *)).map { Float(($0 * 7919) % 13 - 6) / 100 })
+        }
+        func pair(_ name: String, _ shape: [Int]) {
+            tensor("\(name).weight", shape)
+            tensor("\(name).bias", [shape[0]])
+        }
+        pair("patch_embed.proj", [64, 3, 8, 8])
+        tensor("cls_token", [1, 1, 64])
+        tensor("pos_embed", [1, 5, 64])
+        for (i, hidden) in hidden.enumerated() {
+            pair("blocks.\(i).norm1", [64])
+            pair("blocks.\(i).attn.qkv", [192, 64])
+            pair("blocks.\(i).attn.proj", [64, 64])
+            pair("blocks.\(i).norm2", [64])
+            pair("blocks.\(i).mlp.fc1", [hidden, 64])
+            pair("blocks.\(i).mlp.fc2", [64, hidden])
+        }
+        pair("norm", [64])
+        return builder
+    }
 }

@@ -32,8 +32,15 @@ struct CreateCommand: AsyncParsableCommand {
 
     func run() async throws {
         let schema = Schema(dimension: dimension, metric: metric, element: element, fields: fields.map(\.field))
+        let isNewFile = !Path.exists(target.database)
         let database = try Database(path: target.database, mode: .create)
-        let collection = try await database.createCollection(target.collection, schema: schema)
+        let collection: Needletail.Collection
+        do {
+            collection = try await database.createCollection(target.collection, schema: schema)
+        } catch {
+            if isNewFile { database.discard(target.database) }
+            throw error
+        }
         if json {
             print(try CollectionReport.json(name: collection.name, schema: schema, count: 0))
         } else {

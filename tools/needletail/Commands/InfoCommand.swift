@@ -20,7 +20,7 @@ struct InfoCommand: AsyncParsableCommand {
         if json {
             print(try CollectionReport.json(information))
         } else {
-            for line in InformationReport(information).lines { print(line) }
+            for line in InformationReport(information).lines { print(TextWidth.printable(line)) }
         }
     }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import Needletail
 
 /// The two arguments that most commands begin with.
@@ -64,5 +65,11 @@ extension Database {
             throw ToolFailure(.io, "\(path): no such file; 'needletail load' and 'needletail images' make a database")
         }
         return try Database(path: path, mode: mode)
+    }
+
+    /// Takes back the file at `path`, which the command made and could not put anything into.
+    func discard(_ path: String) {
+        close()
+        for path in [path, path + "-lock"] { try? FileManager.default.removeItem(atPath: path) }
     }
 }

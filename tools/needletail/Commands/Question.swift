@@ -56,7 +56,7 @@ struct Question {
     private static func record(named text: String, in collection: Needletail.Collection) throws -> RecordID {
         var candidates: [RecordID] = [.string(text)]
         if let number = Int64(text) { candidates.insert(.int(number), at: 0) }
-        if let path = Path.absolute(text), path != text {
+        if let path = Path.absolute(text) {
             candidates.append(.string(PictureFile(path: path, relativePath: "", byteCount: 0, modified: 0).recordID))
         }
         for candidate in candidates where candidate.fitsAnID {

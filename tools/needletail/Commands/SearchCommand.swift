@@ -26,7 +26,7 @@ struct SearchCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Search near a picture.", valueName: "file"), completion: .file())
     var image: String?
 
-    @Option(help: ArgumentHelp("Search near the record with this id, which is left out of the results.", valueName: "id"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Search near the record with this id, which is left out of the results.", valueName: "id"))
     var like: String?
 
     @Option(name: .customShort("k"), help: ArgumentHelp("How many to find (default: 10).", valueName: "n"))
@@ -41,7 +41,7 @@ struct SearchCommand: AsyncParsableCommand {
     @Flag(help: "Compare every record; the default as long as a collection has no index.")
     var exact = false
 
-    @Option(help: ArgumentHelp("Find all within this distance, rather than the k nearest.", valueName: "distance"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Find all within this distance, rather than the k nearest.", valueName: "distance"))
     var radius: Double?
 
     @Option(help: ArgumentHelp("The fields to show, separated by commas (default: all).", valueName: "a,b,…"))
@@ -75,7 +75,8 @@ struct SearchCommand: AsyncParsableCommand {
         let database = try Database.existing(target.database, mode: .readOnly)
         let collection = try database.collection(target.collection)
         let filter = try filter.map { try Filter(parsing: $0) }
-        let shown = fields.map { $0.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) } }
+        var named: Set<String> = []
+        let shown = fields.map { $0.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }.filter { named.insert($0).inserted } }
         let selection: FieldSelection = shown.map { .only($0) } ?? .all
         let question = try Question(collection, vector: vector, image: image, like: like, model: model)
 
@@ -85,15 +86,16 @@ struct SearchCommand: AsyncParsableCommand {
 
         let report = SearchReport(
             schema: collection.schema, fields: shown ?? collection.schema.fields.map(\.name), results: results, seconds: seconds)
+        // The sheet comes first: printing may end the process where nobody reads on (`… | head`).
+        if let sheet {
+            let page = try report.sheet(collection, database: target.database, question: question, filter: self.filter)
+            try Self.write(page.html, to: sheet)
+        }
         if json {
             for line in report.jsonLines { print(line) }
         } else {
             for line in report.table(width: Terminal.width(of: FileHandle.standardOutput.fileDescriptor)) { print(line) }
-        }
-        if let sheet {
-            let page = try report.sheet(collection, database: target.database, question: question, filter: self.filter)
-            try Self.write(page.html, to: sheet)
-            if !json { print("Sheet: \(sheet)") }
+            if let sheet { print("Sheet: \(sheet)") }
         }
     }
 

@@ -18,6 +18,7 @@ package struct CSVReader {
         guard let header = try record() else {
             throw InputError(path, "the file is empty; its first line should name the columns")
         }
+        try requireUTF8(header)
         var names: [String] = []
         for (position, cell) in header.cells.enumerated() {
             guard case .string(let text) = cell, let name = Self.trimmed(text) else {
@@ -35,6 +36,7 @@ package struct CSVReader {
     /// The next record, `nil` at the end. After an error, the next call goes on with the next record.
     package mutating func next() throws(InputError) -> TableRow? {
         guard let record = try record() else { return nil }
+        try requireUTF8(record)
         guard record.cells.count == columns.count else {
             throw InputError(
                 path, .line(record.line),
@@ -43,7 +45,7 @@ package struct CSVReader {
         return TableRow(line: record.line, values: record.cells)
     }
 
-    /// The number of records after the header.
+    /// The number of records after the header, the bad ones whose end is certain included.
     package static func countRows(path: String) throws(InputError) -> Int {
         var reader = try CSVReader(path: path)
         var count = 0
@@ -56,6 +58,8 @@ package struct CSVReader {
     private struct Record {
         var line: Int
         var cells: [JSONValue]
+        /// Text that is not UTF-8 is an error of the record as a whole: the next one begins behind it.
+        var isUTF8 = true
     }
 
     /// Blank lines are passed over.
@@ -65,7 +69,9 @@ package struct CSVReader {
         var record = Record(line: line, cells: [])
         record.cells.reserveCapacity(columns.count)
         while true {
-            record.cells.append(try cell(of: record.line))
+            let cell = try cell()
+            if cell == nil { record.isUTF8 = false }
+            record.cells.append(cell ?? .null)
             guard offset < file.bytes.count else { break }
             // A cell ends at a comma or at the end of a line.
             let byte = file.bytes[offset]
@@ -79,6 +85,12 @@ package struct CSVReader {
         return record
     }
 
+    private func requireUTF8(_ record: Record) throws(InputError) {
+        guard record.isUTF8 else {
+            throw InputError(path, .line(record.line), "the text is not UTF-8; convert it, for example with iconv -f latin1 -t utf-8")
+        }
+    }
+
     private mutating func skipBlankLines() {
         while offset < file.bytes.count, file.bytes[offset] == 0x0A || file.bytes[offset] == 0x0D {
             if file.bytes[offset] == 0x0A { line += 1 }
@@ -86,41 +98,42 @@ package struct CSVReader {
         }
     }
 
-    /// Reads a cell up to, and without, what ends it.
-    private mutating func cell(of recordLine: Int) throws(InputError) -> JSONValue {
+    /// Reads a cell up to, and without, what ends it; `nil` where it is not UTF-8.
+    private mutating func cell() throws(InputError) -> JSONValue? {
         guard offset < file.bytes.count, file.bytes[offset] == UInt8(ascii: "\"") else {
             let start = offset
             while offset < file.bytes.count, !Self.endsCell(file.bytes[offset]) { offset += 1 }
-            return start == offset ? .null : .string(try text(start ..< offset))
+            return start == offset ? .null : text(start ..< offset).map { .string($0) }
         }
-        return .string(try quotedCell(of: recordLine))
+        return try quotedCell().map { .string($0) }
     }
 
-    private mutating func quotedCell(of recordLine: Int) throws(InputError) -> String {
+    private mutating func quotedCell() throws(InputError) -> String? {
         let bytes = file.bytes
         let openingLine = line
         offset += 1
         var start = offset
-        var content = ""
+        var before: [UInt8] = [] // The content up to the last doubled quote, with one of the two.
         while offset < bytes.count {
             let byte = bytes[offset]
             offset += 1
             if byte == 0x0A { line += 1 }
             guard byte == UInt8(ascii: "\"") else { continue }
-            content += try text(start ..< offset - 1)
-            start = offset
             if offset < bytes.count, bytes[offset] == UInt8(ascii: "\"") {
-                content += "\""
+                before += bytes[start ..< offset]
                 offset += 1
                 start = offset
                 continue
             }
+            let end = offset - 1
             if offset < bytes.count, !Self.endsCell(bytes[offset]) {
                 let at = line
                 skipLine()
                 throw InputError(path, .line(at), "text follows a closing quote; double the quotes inside a quoted cell")
             }
-            return content
+            if before.isEmpty { return text(start ..< end) }
+            before += bytes[start ..< end]
+            return String(validating: before, as: UTF8.self)
         }
         throw InputError(path, .line(openingLine), "a quote opened here is never closed")
     }
@@ -131,12 +144,8 @@ package struct CSVReader {
         line += 1
     }
 
-    private func text(_ range: Range<Int>) throws(InputError) -> String {
-        let utf8 = UnsafeRawBufferPointer(rebasing: file.bytes[range])
-        guard let text = String(validating: utf8, as: UTF8.self) else {
-            throw InputError(path, .line(line), "the text is not UTF-8; convert it, for example with iconv -f latin1 -t utf-8")
-        }
-        return text
+    private func text(_ range: Range<Int>) -> String? {
+        String(validating: UnsafeRawBufferPointer(rebasing: file.bytes[range]), as: UTF8.self)
     }
 
     private static func endsCell(_ byte: UInt8) -> Bool { byte == UInt8(ascii: ",") || byte == 0x0A || byte == 0x0D }

@@ -31,7 +31,9 @@ package struct InputError: Error, Sendable, Hashable, CustomStringConvertible {
     }
 
     package var description: String {
-        switch place {
+        // A name with line ends must not look like several messages.
+        let path = TextWidth.printable(path)
+        return switch place {
         case .file: "\(path): \(message)"
         case .line(let line): "\(path):\(line): \(message)"
         case .row(let row, let offset): "\(path): row \(row) (byte \(offset)): \(message)"

@@ -4,9 +4,12 @@ package struct JSONLinesReader {
     /// The names seen so far, in order of their first appearance; it grows as rows are read.
     package private(set) var columns: [String] = []
     private var positions: [String: Int] = [:]
+    private let verbatim: Set<String>
     private var lines: LineReader
 
-    package init(path: String) throws(InputError) {
+    /// - Parameter verbatim: members whose lists are kept as they are written; as vectors, their numbers would lose digits.
+    package init(path: String, verbatim: Set<String> = []) throws(InputError) {
+        self.verbatim = verbatim
         lines = LineReader(try MappedFile(path: path))
     }
 
@@ -20,7 +23,7 @@ package struct JSONLinesReader {
             var row = TableRow(line: lines.line, values: Array(repeating: .null, count: columns.count))
             var expected = 0
             do throws(JSONSyntaxError) {
-                try JSONCursor.members(of: text) { name, value throws(JSONSyntaxError) in
+                try JSONCursor.members(of: text, verbatim: verbatim) { name, value throws(JSONSyntaxError) in
                     // Rows nearly always name their members in one order, so the next column is tried first.
                     let position = expected < columns.count && columns[expected] == name ? expected : self.position(of: name)
                     expected = position + 1

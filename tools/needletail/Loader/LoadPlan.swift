@@ -26,7 +26,7 @@ package struct LoadPlan: Sendable {
     package let files: [String]
     package let metadata: String?
     package let dimension: Int
-    /// The type of the components where the files have one.
+    /// The type of the components where the files have one, and all the same.
     package let component: VectorFile.Component?
     /// Set for tables: the column that holds the vectors.
     package let vectorColumn: String?
@@ -86,6 +86,7 @@ package struct LoadPlan: Sendable {
             rowCount = opened.count
             byteCount = opened.byteCount
             if let metadata {
+                // Also where bad rows are passed over, it must be certain where a row ends, or others would join the wrong vectors.
                 let rows = try TableReader.countRows(path: metadata)
                 guard rows == opened.count || options.skipsBadRows else {
                     throw InputError(metadata, "\(Format.counted(rows, "row")) of metadata for \(Format.counted(opened.count, "vector")); there must be one for each")
@@ -111,7 +112,9 @@ package struct LoadPlan: Sendable {
         for column in inference.columns where column != idColumn && column != vectorColumn {
             let name = Self.fieldName(for: column)
             if let schema, let field = schema.field(name) {
-                fields.append(PlannedField(column: column, field: field, isMixed: false))
+                // What becomes text in a new collection does so when its load is resumed, too.
+                let isMixed = inference.meaning(of: column) == .field(.string, isMixed: true) || options.fields.contains { $0.name == name || $0.name == column }
+                fields.append(PlannedField(column: column, field: field, isMixed: isMixed && field.type == .string))
             } else if schema == nil, let field = options.fields.first(where: { $0.name == name || $0.name == column }) {
                 fields.append(PlannedField(column: column, field: Field(name, field.type, indexed: field.isIndexed), isMixed: field.type == .string))
             } else if case .field(let type, let isMixed) = inference.meaning(of: column) {
@@ -183,17 +186,20 @@ package struct LoadPlan: Sendable {
 
     private static func open(
         _ paths: [String]
-    ) throws(InputError) -> (dimension: Int, component: VectorFile.Component, count: Int, byteCount: Int) {
+    ) throws(InputError) -> (dimension: Int, component: VectorFile.Component?, count: Int, byteCount: Int) {
         let first = try VectorFile(path: paths[0])
         var (count, byteCount) = (first.count, first.file.bytes.count)
+        var component: VectorFile.Component? = first.component
         for path in paths.dropFirst() {
             let file = try VectorFile(path: path)
             guard file.dimension == first.dimension else {
                 throw InputError(path, "dimension \(file.dimension), but \(paths[0]) has \(first.dimension); load them into two collections")
             }
+            // An element type taken from the first file would cost the others digits.
+            if file.component != first.component { component = nil }
             count += file.count
             byteCount += file.file.bytes.count
         }
-        return (first.dimension, first.component, count, byteCount)
+        return (first.dimension, component, count, byteCount)
     }
 }

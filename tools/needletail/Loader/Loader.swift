@@ -54,7 +54,7 @@ package struct Loader: Sendable {
             do {
                 collection = try await made.createCollection(self.collection, schema: schema(for: plan))
             } catch {
-                if isNewFile { remove(made) }
+                if isNewFile { made.discard(self.database) }
                 throw error
             }
         }
@@ -66,7 +66,7 @@ package struct Loader: Sendable {
             try await load(plan, into: collection, durability: isNewFile ? .relaxed : .full, &summary, isCancelled: isCancelled, progress: progress)
         } catch {
             if isNewFile, summary.loaded == 0 {
-                remove(database)
+                database.discard(self.database)
             } else if isNew, summary.loaded == 0 {
                 try await database.dropCollection(self.collection)
             } else if summary.loaded > 0 {
@@ -81,12 +81,6 @@ package struct Loader: Sendable {
         try database.sync()
         summary.seconds = (ContinuousClock.now - start).seconds
         return summary
-    }
-
-    /// Takes back a file that this load made and could not put anything into.
-    private func remove(_ database: Database) {
-        database.close()
-        for path in [self.database, self.database + "-lock"] { try? FileManager.default.removeItem(atPath: path) }
     }
 
     // MARK: The collection
@@ -190,14 +184,30 @@ package struct Loader: Sendable {
                 var bad = [(row: row, reason: reason(error))]
                 guard options.plan.skipsBadRows else { throw inputError(bad[0], of: batch, error.code) }
                 // The first bad row is often not the only one: those that can be seen go at once.
-                if [.invalidVector, .zeroVector].contains(error.code) {
+                switch error.code {
+                case .invalidVector, .zeroVector:
                     bad += batch.unusableRows(needsDirection: collection.schema.metric == .cosine).filter { $0.row != row }
+                case .duplicateID: bad += try takenRows(of: batch, in: collection).filter { $0.row != row }
+                default: break
                 }
+                bad.sort { $0.row < $1.row }
                 written.bad += bad.map { inputError($0, of: batch, error.code) }
                 batch.remove(Set(bad.map(\.row)))
             }
         }
         return written
+    }
+
+    /// The rows whose ids the collection has, or a row before them.
+    private func takenRows(of batch: RowBatch, in collection: Needletail.Collection) throws(NeedletailError) -> [(row: Int, reason: String)] {
+        var seen: Set<RecordID> = []
+        var taken: [(row: Int, reason: String)] = []
+        for row in 0 ..< batch.count {
+            let id = batch.id(ofRow: row)
+            if seen.insert(id).inserted, try collection.get(id, select: .none) == nil { continue }
+            taken.append((row, "a record with id \(id) exists in collection '\(self.collection)'"))
+        }
+        return taken
     }
 
     private func inputError(_ bad: (row: Int, reason: String), of batch: RowBatch, _ code: NeedletailError.Code) -> InputError {

@@ -32,7 +32,7 @@ package struct RowSource {
         self.plan = plan
         self.skipsBadRows = skipsBadRows
         files = plan.files[...]
-        metadata = try plan.metadata.map { path throws(InputError) in try TableReader(path: path) }
+        metadata = try plan.metadata.map { path throws(InputError) in try TableReader(path: path, verbatim: plan.payloadColumns) }
     }
 
     /// The next batch of at most `limit` rows; `nil` at the end.
@@ -51,7 +51,7 @@ package struct RowSource {
             if plan.vectorColumn == nil {
                 vectors = (try VectorFile(path: path), 0)
             } else {
-                table = try TableReader(path: path)
+                table = try TableReader(path: path, verbatim: plan.payloadColumns)
                 roles = []
             }
         }
@@ -78,7 +78,7 @@ package struct RowSource {
                 vectors = (file, taken)
                 rest -= taken
             } else {
-                var reader = try TableReader(path: path)
+                var reader = try TableReader(path: path, verbatim: plan.payloadColumns)
                 while rest > 0 {
                     do throws(InputError) {
                         guard try reader.next() != nil else { break }
@@ -205,7 +205,7 @@ package struct RowSource {
                             + "or pass over such lines with --skip-bad")
                 }
                 parsed.values[position] = value
-            case .payload(let name): parsed.payload.append((name, value.json))
+            case .payload(let name): parsed.payload.append((name, Self.json(value, isUntyped: isUntyped)))
             case .unknown(let name):
                 throw InputError(
                     path, .line(row.line),
@@ -246,6 +246,15 @@ package struct RowSource {
             throw InputError(path, .line(line), "the vector has \(numbers.count) components where \(plan.dimension) are expected")
         }
         return numbers
+    }
+
+    /// A value as it goes into the payload; of text that stands for a list, the list as it is written.
+    private static func json(_ value: JSONValue, isUntyped: Bool) -> String {
+        guard isUntyped, case .string(let text) = value else { return value.json }
+        switch JSONValue.reading(text) {
+        case .numbers, .strings: return text
+        default: return value.json
+        }
     }
 
     private static func shown(_ value: JSONValue) -> String {

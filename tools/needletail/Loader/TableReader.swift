@@ -6,9 +6,10 @@ package enum TableReader {
     /// The endings that ``init(path:)`` reads.
     package static let pathExtensions: Set<String> = ["jsonl", "ndjson", "csv"]
 
-    package init(path: String) throws(InputError) {
+    /// - Parameter verbatim: columns of JSON whose lists are to be kept as they are written.
+    package init(path: String, verbatim: Set<String> = []) throws(InputError) {
         switch Path.pathExtension(of: path) {
-        case "jsonl", "ndjson": self = .jsonLines(try JSONLinesReader(path: path))
+        case "jsonl", "ndjson": self = .jsonLines(try JSONLinesReader(path: path, verbatim: verbatim))
         case "csv": self = .csv(try CSVReader(path: path))
         default: throw InputError(path, status: .usage, "neither .jsonl nor .csv")
         }

@@ -44,7 +44,7 @@ package struct SearchReport {
             lines = table(shown).lines(width: width)
         }
         lines.append("\(Format.counted(results.hits.count, "record")); \(results.plan), \(Self.time(seconds)).")
-        if !hidden.isEmpty { lines.append("No room for \(hidden.joined(separator: ", ")): see --fields and --json.") }
+        if !hidden.isEmpty { lines.append("No room for \(TextWidth.printable(hidden.joined(separator: ", "))): see --fields and --json.") }
         return lines
     }
 

@@ -26,7 +26,7 @@ package struct Table: Sendable {
 
     /// The lines, header first. `width` is the terminal's; `nil` where there is none: then nothing is cut.
     package func lines(width: Int?) -> [String] {
-        let cells = rows.map { $0.map(TextWidth.printable) }
+        let cells = rows.map { $0.map { TextWidth.printable($0) } }
         let titles = columns.map { TextWidth.printable($0.title) }
         var widths = columns.indices.map { column in
             cells.reduce(TextWidth.of(titles[column])) { max($0, TextWidth.of($1[column])) }

@@ -1,5 +1,5 @@
 #if canImport(Glibc)
-import Glibc
+@preconcurrency import Glibc // `stdout` is a variable there.
 #elseif canImport(Musl)
 import Musl
 #elseif canImport(Darwin)
@@ -19,8 +19,16 @@ package enum Terminal {
 
     package static func writeError(_ text: String) { write(text, to: STDERR_FILENO) }
 
-    /// Prints a line on standard error the way all messages of the tool look.
-    package static func warn(_ message: String) { writeError("needletail: \(message)\n") }
+    /// Prints a line on standard error the way all messages of the tool look. Names of files in it cannot steer the terminal.
+    package static func warn(_ message: String) { writeError("needletail: \(TextWidth.printable(message, keepsLines: true))\n") }
+
+    /// Sends what was printed on its way, and finds out whether all of it got there. Where nobody reads on (`… | head`),
+    /// nothing is wrong.
+    package static func finishOutput() throws(ToolFailure) {
+        let isFlushed = fflush(stdout) == 0
+        guard !isFlushed || ferror(stdout) != 0, errno != EPIPE else { return }
+        throw ToolFailure(.io, "standard output could not be written\(isFlushed ? "" : ": " + String(cString: strerror(errno)))")
+    }
 
     package static func write(_ text: String, to descriptor: Int32) {
         var text = text

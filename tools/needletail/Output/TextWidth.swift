@@ -45,12 +45,15 @@ package enum TextWidth {
     }
 
     /// Line ends and other control characters as visible blanks, so that a value stays on its line and cannot steer the terminal.
-    package static func printable(_ text: String) -> String {
-        guard text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else { return text }
-        var result = ""
-        for scalar in text.unicodeScalars {
-            result.unicodeScalars.append(scalar.properties.generalCategory == .control ? " " : scalar)
+    ///
+    /// - Parameter keepsLines: whether line ends stay, for a text of several lines.
+    package static func printable(_ text: String, keepsLines: Bool = false) -> String {
+        func isKept(_ scalar: Unicode.Scalar) -> Bool {
+            scalar.properties.generalCategory != .control || (keepsLines && scalar == "\n")
         }
+        guard !text.unicodeScalars.allSatisfy(isKept) else { return text }
+        var result = ""
+        for scalar in text.unicodeScalars { result.unicodeScalars.append(isKept(scalar) ? scalar : " ") }
         return result
     }
 }

@@ -57,14 +57,20 @@ struct PictureImport {
 
     private func open(_ embedder: ImageEmbedder, note: (String) -> Void) async throws -> Needletail.Collection {
         let model = EmbeddingModel(embedder.information)
+        let isNewFile = !Path.exists(self.database)
         let database = try Database(path: database, mode: .create)
         guard try database.collectionNames().contains(collection) else {
             if self.model == nil {
                 note("made with the built-in model \(model.name), which is small; a larger one finds more: --model FOLDER (a MobileNetV2 or ViT as safetensors)")
             }
-            return try await database.createCollection(
-                collection,
-                schema: Schema(dimension: embedder.information.dimension, metric: .cosine, fields: PictureRecord.fields, model: model))
+            do {
+                return try await database.createCollection(
+                    collection,
+                    schema: Schema(dimension: embedder.information.dimension, metric: .cosine, fields: PictureRecord.fields, model: model))
+            } catch {
+                if isNewFile { database.discard(self.database) }
+                throw error
+            }
         }
         let existing = try database.collection(collection)
         do {

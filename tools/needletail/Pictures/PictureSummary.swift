@@ -4,8 +4,8 @@ struct PictureSummary: Sendable {
         var path: String
         var reason: String
 
-        /// Path and reason; most reasons name the path themselves.
-        var description: String { reason.hasPrefix(path) ? reason : "\(path): \(reason)" }
+        /// Path and reason, on one line; most reasons name the path themselves.
+        var description: String { TextWidth.printable(reason.hasPrefix(path) ? reason : "\(path): \(reason)") }
     }
 
     var collection: String

@@ -88,6 +88,9 @@ package struct PictureWalk: Sendable {
         #else
         let time = status.st_mtim
         #endif
-        return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000
+        // Some file systems keep any 64-bit number of seconds, which may be nonsense.
+        let (whole, isFar) = Int64(time.tv_sec).multipliedReportingOverflow(by: 1_000_000)
+        let (sum, isTooFar) = whole.addingReportingOverflow(Int64(time.tv_nsec) / 1000)
+        return isFar || isTooFar ? (time.tv_sec < 0 ? .min : .max) : sum
     }
 }

@@ -28,9 +28,10 @@ package struct JSONCursor {
         return try result.get()
     }
 
-    /// Reads an object that takes up the whole text, and hands each member to `body` in the order of the text.
+    /// Reads an object that takes up the whole text, and hands each member to `body` in the order of the text. The lists of
+    /// the members named in `verbatim` come as their text.
     package static func members(
-        of text: UnsafeRawBufferPointer, _ body: (String, JSONValue) throws(JSONSyntaxError) -> Void
+        of text: UnsafeRawBufferPointer, verbatim: Set<String> = [], _ body: (String, JSONValue) throws(JSONSyntaxError) -> Void
     ) throws(JSONSyntaxError) {
         var cursor = JSONCursor(text)
         cursor.skipBlanks()
@@ -43,7 +44,7 @@ package struct JSONCursor {
                 let name = try cursor.string()
                 cursor.skipBlanks()
                 guard cursor.take(UInt8(ascii: ":")) else { throw cursor.unexpected("':'") }
-                try body(name, cursor.value())
+                try body(name, !verbatim.isEmpty && verbatim.contains(name) ? cursor.verbatimValue() : cursor.value())
                 cursor.skipBlanks()
             } while cursor.take(UInt8(ascii: ","))
             guard cursor.take(UInt8(ascii: "}")) else { throw cursor.unexpected("',' or '}'") }
@@ -72,8 +73,22 @@ package struct JSONCursor {
             return .null
         default:
             let number = try number()
-            return number.integer.map { .int($0) } ?? .double(number.double(in: bytes))
+            if let integer = number.integer { return .int(integer) }
+            let double = number.double(in: bytes)
+            guard double.isFinite else {
+                throw JSONSyntaxError(offset: number.range.lowerBound, message: "a number beyond 1.8e308, the largest that can be kept")
+            }
+            return .double(double)
         }
+    }
+
+    /// Reads the next value, a list as its text.
+    private mutating func verbatimValue() throws(JSONSyntaxError) -> JSONValue {
+        skipBlanks()
+        guard peek == UInt8(ascii: "[") else { return try value() }
+        let start = offset
+        try skip(depth: 0)
+        return .other(text(from: start))
     }
 
     /// Checks that nothing but blanks follows.

@@ -12,7 +12,7 @@ package enum JSONText {
             case "\n": result += "\\n"
             case "\r": result += "\\r"
             case "\t": result += "\\t"
-            case "\u{0}" ..< "\u{20}", "\u{7F}", "\u{2028}", "\u{2029}":
+            case "\u{0}" ..< "\u{20}", "\u{7F}" ... "\u{9F}", "\u{2028}", "\u{2029}":
                 let code = String(scalar.value, radix: 16)
                 result += "\\u" + String(repeating: "0", count: 4 - code.count) + code
             default: result.unicodeScalars.append(scalar)
