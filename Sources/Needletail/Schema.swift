@@ -2,6 +2,9 @@ import Foundation
 import NeedletailIndex
 
 /// How far apart two vectors are.
+///
+/// Distances are computed in 32-bit floats. They are good to six digits or so for vectors whose lengths lie between 1e-18 and 1e18;
+/// the products of shorter or longer ones leave the range of a float.
 public enum Metric: String, Codable, Sendable, Hashable, CaseIterable {
     /// Euclidean distance, `‖x − q‖`. (Squares are compared inside; what is reported is the root.)
     case l2
