@@ -31,8 +31,6 @@ const nt_kernels *nt_kernels_for(nt_cpu_tier tier) {
     }
 }
 
-const nt_kernels *nt_kernels_current(void) { return current; }
-
 const nt_distance *nt_distance_of(const nt_kernels *kernels, nt_metric metric, nt_element element) {
     return &kernels->distances[metric - 1][element - 1];
 }

@@ -36,7 +36,6 @@ void nt_softmax_f32(float *x, size_t stride, size_t rows, size_t width, float sc
 
 void nt_mean_of_rows_f32(const float *x, size_t rows, size_t width, float *output) { chosen->mean_of_rows(x, rows, width, output); }
 
-void nt_gelu_f32(float *x, size_t count) { chosen->gelu(x, count); }
 
 void nt_patches_row_f32(const nt_patches *p, size_t y, size_t out_width, float *output) {
     const size_t run = p->kernel * p->channels;  // floats of one row of a patch, contiguous in the input

@@ -189,6 +189,6 @@ struct ExactSearch {
     /// The filter's bitmap and the deletion bitmap; the filter's leaves deleted records out by itself.
     private func withMasks<R>(_ body: (UnsafeBufferPointer<UInt64>?, UnsafeBufferPointer<UInt64>?) -> R) -> R {
         guard let matching else { return body(nil, table.deleted) }
-        return withExtendedLifetime(matching) { body(matching.words, nil) }
+        return matching.withUnsafeWords { body($0, nil) }
     }
 }

@@ -33,15 +33,6 @@ extension TableWriter {
         return true
     }
 
-    /// Deletes the records in these slots; those deleted before are passed over.
-    package func deleteSlots(_ slots: [UInt32]) throws(StorageError) {
-        for slot in slots {
-            try checkSlot(slot)
-            guard try !isDeleted(slot) else { continue }
-            try remove(slot, key(ofSlot: slot))
-        }
-    }
-
     private func remove(_ slot: UInt32, _ key: RecordKey) throws(StorageError) {
         // Before the first delete of a table the count of live records says that there is no bitmap to read.
         let chunk = try bitmapChunk(slot)
@@ -107,22 +98,13 @@ extension TableWriter {
 
     /// Sets or removes the JSON payload of one record; false where there is none with this key.
     package func setPayload(_ key: RecordKey, _ json: Data?) throws(StorageError) -> Bool {
-        try setRecord(key, RecordValue.payload, json)
-    }
-
-    /// Sets or removes the attachment of one record; false where there is none with this key.
-    package func setAttachment(_ key: RecordKey, _ data: Data?) throws(StorageError) -> Bool {
-        try setRecord(key, RecordValue.attachment, data)
-    }
-
-    private func setRecord(_ key: RecordKey, _ kind: UInt8, _ data: Data?) throws(StorageError) -> Bool {
-        try RecordValue.validate(data, row: nil)
+        try RecordValue.validate(json, row: nil)
         guard let slot = try slot(for: key) else { return false }
-        if let data {
-            try owner.demand(data.count + 16 * transaction.pageByteCount)
-            try transaction.putRecord(transaction.databases.records, descriptor.id, slot, kind, data)
+        if let json {
+            try owner.demand(json.count + 16 * transaction.pageByteCount)
+            try transaction.putRecord(transaction.databases.records, descriptor.id, slot, RecordValue.payload, json)
         } else {
-            try transaction.delete(transaction.databases.records, transaction.key(descriptor.id, slot, kind))
+            try transaction.delete(transaction.databases.records, transaction.key(descriptor.id, slot, RecordValue.payload))
         }
         state.generation = generation
         return true

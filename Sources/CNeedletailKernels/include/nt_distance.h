@@ -158,9 +158,6 @@ typedef struct {
 /// The kernels of a tier, or null where this build or this CPU lacks it.
 const nt_kernels *nt_kernels_for(nt_cpu_tier tier);
 
-/// The kernels in use: those of `nt_cpu_current()`.
-const nt_kernels *nt_kernels_current(void);
-
 /// The functions of one metric and element type in the tier in use.
 const nt_distance *nt_distance_for(nt_metric metric, nt_element element);
 

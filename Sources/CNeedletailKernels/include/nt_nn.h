@@ -30,7 +30,7 @@ typedef struct {
     void (*layer_norm)(const float *x, size_t rows, size_t width, const float *gamma, const float *beta, float epsilon, float *output);
     void (*softmax)(float *x, size_t stride, size_t rows, size_t width, float scale);
     void (*mean_of_rows)(const float *x, size_t rows, size_t width, float *output);
-    void (*gelu)(float *x, size_t count);
+    void (*gelu)(float *x, size_t count);  ///< what NT_ACTIVATION_GELU applies to a tile, alone, for tests
 } nt_nn_functions;
 
 /// The functions of `tier`, for tests; NULL where this CPU or this build has not got them.
@@ -47,9 +47,6 @@ void nt_softmax_f32(float *x, size_t stride, size_t rows, size_t width, float sc
 
 /// The mean of the rows of `x` (rows × width): the global average pool of an NHWC map.
 void nt_mean_of_rows_f32(const float *x, size_t rows, size_t width, float *output);
-
-/// x · Φ(x) in place; the same function as NT_ACTIVATION_GELU.
-void nt_gelu_f32(float *x, size_t count);
 
 /// The patches under a square kernel as rows of a matrix, so that a convolution becomes a matrix product (im2col).
 typedef struct {
