@@ -93,8 +93,8 @@ package final class WriteTransaction {
     }
 
     /// ``demand(_:)`` for something large that does not count towards the most a transaction may change, but ends its group.
-    func demandOnce(_ byteCount: Int) throws(StorageError) {
-        try core.room.demand(byteCount, core)
+    func demand(_ byteCount: Int, inRunsOf pageCount: Int) throws(StorageError) {
+        try core.room.demand(byteCount, inRunsOf: pageCount, core)
         largeByteCount += byteCount
     }
 
