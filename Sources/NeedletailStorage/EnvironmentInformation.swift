@@ -44,7 +44,7 @@ extension Environment {
         let code = calls.status(descriptor: core.descriptor, &status)
         guard code == 0 else { throw .system(code, doing: "looking at the file", path: path) }
         let (freePages, version) = try snapshot.inner.lock.withLock { () throws(StorageError) in
-            try (FreeList.pageCount(snapshot.inner.transaction), FileFormat.version(of: snapshot.inner.transaction))
+            (try FreeList.pageCount(snapshot.inner.transaction), try FileFormat.check(snapshot.inner.transaction))
         }
         let pages = Int(environment.me_last_pgno) + 1
         let last = UInt64(environment.me_last_txnid)

@@ -39,7 +39,6 @@ extension TableWriter {
             }
         }
         try owner.demandForIndex(byteCount, inRunsOf: max(1, largest), catalogByteCount: 2 * index.parameters.count + 512 * arrays.count)
-        try FileFormat.raise(to: FileFormat.firstVersionWithIndexes, transaction)
 
         let kept = min(old?.arrays.count ?? 0, arrays.count)
         // One more for the version: the counter's numbers are never given twice.
