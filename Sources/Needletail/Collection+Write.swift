@@ -47,7 +47,7 @@ extension Collection {
     @discardableResult
     public func delete(_ ids: [RecordID], durability: Durability = .full) async throws(NeedletailError) -> Int {
         let keys = ids.map(\.key)
-        return try await write(durability) { table throws(StorageError) in
+        return try await write(durability, count: keys.count) { table throws(StorageError) in
             var count = 0
             for key in keys where try table.delete(key) { count += 1 }
             return count
@@ -82,7 +82,7 @@ extension Collection {
     public func setPayload(_ payload: Data?, of id: RecordID, durability: Durability = .full) async throws(NeedletailError) -> Bool {
         if let payload { try BatchEncoder.requireJSON(payload, of: id) }
         let key = id.key
-        return try await write(durability) { table throws(StorageError) in try table.setPayload(key, payload) }
+        return try await write(durability, count: 1) { table throws(StorageError) in try table.setPayload(key, payload) }
     }
 
     private func update(_ ids: [RecordID], set fields: [String: Value], durability: Durability) async throws(NeedletailError) -> Int {
@@ -92,7 +92,7 @@ extension Collection {
             cells[position] = try value.cell(for: schema.fields[position])
         }
         let (keys, set) = (ids.map(\.key), cells)
-        return try await write(durability) { table throws(StorageError) in
+        return try await write(durability, count: keys.count) { table throws(StorageError) in
             var count = 0
             for key in keys where try table.update(key, set) { count += 1 }
             return count
@@ -107,6 +107,6 @@ extension Collection {
         case .replace: policy = .replace
         case .skip: policy = .skip
         }
-        return try await write(durability) { table throws(StorageError) in try batch.append(to: table, policy) }
+        return try await write(durability, count: batch.count) { table throws(StorageError) in try batch.append(to: table, policy) }
     }
 }

@@ -11,6 +11,9 @@ public struct Collection: Sendable {
     /// The largest number of neighbours one search may ask for.
     public static let maximumK = 1_000_000
 
+    /// Records of a write that may run on the caller's thread: so few take less than a sync of the disk.
+    private static let smallWriteCount = 16
+
     let database: Database
     /// The collection's name.
     public let name: String
@@ -53,15 +56,19 @@ public struct Collection: Sendable {
     }
 
     /// Runs `body` on the collection's records in a write transaction.
+    ///
+    /// - Parameter count: How many records it changes: few are written on the caller's thread where nobody else writes.
     func write<R: Sendable>(
-        _ durability: Durability, _ body: @escaping @Sendable (TableWriter) throws(StorageError) -> R
+        _ durability: Durability, count: Int, _ body: @escaping @Sendable (TableWriter) throws(StorageError) -> R
     ) async throws(NeedletailError) -> R {
         guard pinned == nil else {
             throw NeedletailError(.readOnly, "a snapshot cannot be written: write to the collection of the database itself")
         }
         let (name, tableID, path) = (name, tableID, database.path)
         return try await storage { () async throws(StorageError) in
-            try await database.environment.write(durability: durability == .full ? .full : .relaxed) { transaction throws(StorageError) in
+            try await database.environment.write(
+                durability: durability == .full ? .full : .relaxed, isSmall: count <= Self.smallWriteCount
+            ) { transaction throws(StorageError) in
                 let writer = try transaction.table(name)
                 guard writer.descriptor.id == tableID else {
                     throw StorageError(.unknownTable, "collection '\(name)' of \(path) was dropped and made anew: ask the database for it again")

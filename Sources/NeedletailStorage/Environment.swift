@@ -93,16 +93,18 @@ package final class Environment: Sendable {
         try whileOpen { () throws(StorageError) in try core.snapshots.current(core) }
     }
 
-    /// Runs `body` in a write transaction on the environment's writer thread; returns when the commit is durable.
+    /// Runs `body` in a write transaction; returns when the commit is durable.
     ///
+    /// Transactions run on the environment's writer thread, but one that `isSmall` and finds nobody writing runs where it is called.
     /// Calls at the same time share one commit, each in a nested transaction, so that one that throws undoes only itself.
     /// If the commit itself fails, all of them throw and nothing is changed. Keep a transaction below a few hundred
     /// megabytes: its changes are in memory until the commit.
     package func write<R: Sendable>(
-        durability: Durability = .full, _ body: @escaping @Sendable (WriteTransaction) throws(StorageError) -> R
+        durability: Durability = .full, isSmall: Bool = false, _ body: @escaping @Sendable (WriteTransaction) throws(StorageError) -> R
     ) async throws(StorageError) -> R {
         try checkWritable()
         let box = ResultBox<R>()
+        if isSmall, try runAtOnce(durability, body, box) { return try box.result(box.error) }
         let error = await withCheckedContinuation { (continuation: CheckedContinuation<StorageError?, Never>) in
             enqueue(WriteRequest(durability: durability, run: { transaction throws(StorageError) in
                 box.value = try body(transaction)
@@ -126,6 +128,16 @@ package final class Environment: Sendable {
         }))
         done.wait()
         return try box.result(box.error)
+    }
+
+    private func runAtOnce<R: Sendable>(
+        _ durability: Durability, _ body: @escaping @Sendable (WriteTransaction) throws(StorageError) -> R, _ box: ResultBox<R>
+    ) throws(StorageError) -> Bool {
+        try whileOpen { () throws(StorageError) in
+            core.writer.runAtOnce(WriteRequest(durability: durability, run: { transaction throws(StorageError) in
+                box.value = try body(transaction)
+            }, finish: { box.error = $0 }), core)
+        }
     }
 
     /// Hands a request to the writer thread, unless the environment has been closed: nobody would answer it then.
@@ -153,7 +165,7 @@ package enum Durability: Sendable {
     case relaxed
 }
 
-/// Carries a result from the writer thread; written before the waiting side is woken, read after.
+/// Carries a result from where the write ran; written before the waiting side is woken, read after.
 private final class ResultBox<R: Sendable>: @unchecked Sendable {
     var value: R?
     var error: StorageError?

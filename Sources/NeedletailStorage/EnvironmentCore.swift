@@ -5,7 +5,8 @@ import Foundation
 ///
 /// Invariants:
 /// 1. One core a file and process (``FileRegistry``); it lives as long as it has users: environments and snapshots.
-/// 2. Write transactions begin, run and end on the writer thread, and only while it holds the file's `flock`.
+/// 2. A write transaction begins, runs and ends on one thread, the writer thread or the caller's of a small write, one at
+///    a time (``WriterQueue``), and only under the file's `flock`.
 /// 3. A read transaction belongs to a ``SnapshotCore``, whose lock guards every LMDB call on it.
 /// 4. The map is never moved while a snapshot lives, so resolved pointers hold as long as their snapshot. It moves only
 ///    when another process with a larger map has grown the file, and nobody reads here.
@@ -29,7 +30,7 @@ final class EnvironmentCore: @unchecked Sendable {
     /// Read transactions that run or are about to; guarded by ``FileRegistry``.
     var readCount = 0
 
-    /// The version of the file when it was last looked at; after opening for the writer thread only.
+    /// The version of the file when it was last looked at; after opening for the thread that writes only.
     var formatVersion: UInt32
 
     let snapshots = SnapshotCache()

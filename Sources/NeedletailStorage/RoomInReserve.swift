@@ -6,7 +6,7 @@ import Foundation
 /// LMDB writes a changed page to a new place, so even a delete needs free pages. What adds data therefore stops early:
 /// before it writes, it must find its estimate *and* a reserve free in the map, and blocks for both behind the file's
 /// end, which are allocated ahead (`fallocate`) in steps. A delete may use the reserve.
-/// Used by the writer thread only.
+/// Used by the thread that writes only.
 final class RoomInReserve: @unchecked Sendable {
     private let pageByteCount: Int
     private var reserveByteCount = 0

@@ -23,7 +23,7 @@ let maximumKeyByteCount = 511
 
 /// A read or write transaction: LMDB's calls on bytes, with typed errors.
 ///
-/// One thread at a time: the writer thread, or whoever holds the snapshot's lock. Keys are built in a scratch buffer
+/// One thread at a time: the one that writes, or whoever holds the snapshot's lock. Keys are built in a scratch buffer
 /// that each use overwrites.
 final class Transaction {
     let handle: OpaquePointer

@@ -1,7 +1,7 @@
 import CLMDB
 import Foundation
 
-/// A write transaction: valid only inside the body it is handed to, on the writer thread.
+/// A write transaction: valid only inside the body it is handed to, on the thread that runs it.
 ///
 /// When a change fails half done (the map is full, the disk fails), the transaction can only be undone: it throws that
 /// error again at the end even if the body has swallowed it.
@@ -23,9 +23,14 @@ package final class WriteTransaction {
     static let maximumByteCount = 2 << 30
 
     /// Waits for other processes' writers, then begins.
-    init(_ core: EnvironmentCore) throws(StorageError) {
-        self.core = core
+    convenience init(_ core: EnvironmentCore) throws(StorageError) {
         try core.lockForWriting()
+        try self.init(locked: core)
+    }
+
+    /// Begins on a file that the caller has locked for writing, and unlocks it where that fails.
+    init(locked core: EnvironmentCore) throws(StorageError) {
+        self.core = core
         do throws(StorageError) {
             transaction = try core.beginWrite(parent: nil)
         } catch {
@@ -70,7 +75,7 @@ package final class WriteTransaction {
 
     func commit(durable: Bool) throws(StorageError) {
         defer { core.unlockForWriting() }
-        // The flag belongs to the environment, but only the writer thread commits.
+        // The flag belongs to the environment, but only one thread at a time commits.
         if !durable { core.calls.setNoSync(core.handle, true) }
         let code = core.calls.commit(transaction.handle)
         if !durable { core.calls.setNoSync(core.handle, false) }
@@ -187,6 +192,9 @@ extension EnvironmentCore {
             pause = min(pause * 2, 5000)
         }
     }
+
+    /// Locks the file for writing if no other process does.
+    func tryLockForWriting() -> Bool { calls.tryLock(descriptor, exclusive: true) == 0 }
 
     func unlockForWriting() { calls.unlock(descriptor) }
 }
