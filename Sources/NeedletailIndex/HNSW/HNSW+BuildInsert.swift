@@ -79,7 +79,7 @@ struct BuildWorker {
     // MARK: Steps
 
     @inline(__always)
-    private mutating func greedy(level: Int, from start: UInt32, _ query: inout nt_traversal_query) -> UInt32 {
+    mutating func greedy(level: Int, from start: UInt32, _ query: inout nt_traversal_query) -> UInt32 {
         search(level: level, from: start, &query, ef: 1)
         return nt_pool_node(scratch.pool[0])
     }
@@ -105,7 +105,7 @@ struct BuildWorker {
 
     /// Chooses a level's neighbours of the node that was searched for.
     @inline(__always)
-    private mutating func take(level: Int) {
+    mutating func take(level: Int) {
         scratch.candidates.count = 0
         for i in 0 ..< scratch.poolCount {
             let key = scratch.pool[i], number = nt_pool_node(key)

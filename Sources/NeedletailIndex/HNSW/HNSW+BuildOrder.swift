@@ -40,19 +40,9 @@ extension HNSWBuilder {
 
     /// Inserts the upper nodes of the plan, numbered from `firstNode` on, then the other ones of `slots`.
     func insert(
-        _ upper: UpperPlan, into graph: BuildGraph, firstNode: Int, slots: Range<Int>, space: BuildSpace
+        _ upper: UpperPlan, into graph: BuildGraph, firstNode: Int, slots: Range<Int>,
+        workers: UnsafeMutablePointer<BuildWorker>
     ) throws(HNSWBuildError) {
-        let workers = UnsafeMutablePointer<BuildWorker>.allocate(capacity: crew.threads)
-        for worker in 0 ..< crew.threads {
-            (workers + worker).initialize(
-                to: BuildWorker(graph: graph, space: space, efConstruction: options.efConstruction, fills: false))
-        }
-        defer {
-            for worker in 0 ..< crew.threads { workers[worker].deallocate() }
-            workers.deinitialize(count: crew.threads)
-            workers.deallocate()
-        }
-
         // The highest first; among equals a random order, whatever the order of the slots is.
         let order = (0 ..< upper.nodes.count).sorted { a, b in
             upper.nodes[a].level != upper.nodes[b].level ? upper.nodes[a].level > upper.nodes[b].level : Self.mixed(a) < Self.mixed(b)
