@@ -55,6 +55,7 @@ extension HNSWGraph {
                 }
             }
         }
+        nt_seen_clear(&beam.seen)
         statistics.add(beam)
         if twoHops {
             // All that was met passes but, perhaps, the entry point.
