@@ -151,7 +151,7 @@ struct BuildWorker {
         scratch.computeDistances(from: graph.slot(level: level, owner))
         scratch.candidates.append(number: number, slot: slot, distance: distance)
         scratch.sortCandidates()
-        scratch.choose(limit: degree, fills: fills)
+        scratch.choose(limit: degree, filling: fills ? degree : 0)
         nt_list_store(list, degree, scratch.chosen.numbers, scratch.chosen.count)
     }
 }

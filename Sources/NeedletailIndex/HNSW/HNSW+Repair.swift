@@ -121,7 +121,7 @@ extension BuildWorker {
             }
             scratch.computeDistances(from: graph.slot(level: level, number))
             scratch.sortCandidates()
-            scratch.choose(limit: degree)
+            scratch.choose(limit: degree, filling: count)
             nt_list_store(graph.list(level: level, number), degree, scratch.chosen.numbers, scratch.chosen.count)
         } else {
             nt_list_store(graph.list(level: level, number), degree, scratch.candidates.numbers, count)
