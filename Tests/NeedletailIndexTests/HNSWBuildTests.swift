@@ -18,7 +18,7 @@ struct HNSWBuildTests {
         }
     }
 
-    static let shapes: [(dimension: Int, count: Int)] = [(1, 300), (7, 500), (8, 64), (31, 700), (33, 1000), (128, 800), (768, 200)]
+    static let shapes: [(dimension: Int, count: Int)] = [(1, 200), (7, 300), (8, 64), (31, 400), (33, 500), (128, 400), (768, 100)]
 
     @Test("every graph keeps its invariants, whatever metric, element, dimension and threads", arguments: cases)
     func keepsInvariants(test: Case) throws {
@@ -28,9 +28,10 @@ struct HNSWBuildTests {
             let table = VectorTable.clustered(test.metric, test.element, dimension: shape.dimension, count: shape.count, &random)
             let deleted = Bitmap(count: shape.count) { _ in Int.random(in: 0 ..< 10, using: &random) == 0 }
             for (threads, bitmap) in [(1, nil), (3, deleted)] as [(Int, Bitmap?)] {
-                var options = HNSWOptions(m: 8, efConstruction: 60, quantization: test.quantization, threads: threads)
+                var options = HNSWOptions(m: 8, efConstruction: 40, quantization: test.quantization, threads: threads)
                 options.seed = random.next()
                 let build = try table.build(options, deleted: bitmap)
+                defer { withExtendedLifetime(build) {} }
                 let graph = try build.graph(vectors: table.vectors)
                 #expect(graph.invariants(deleted: bitmap) == [], "dimension \(shape.dimension), \(threads) threads")
                 // Under the dot product, long vectors are everybody's neighbours, and nobody finds the short ones well.
@@ -59,6 +60,7 @@ struct HNSWBuildTests {
             let table = VectorTable(metric: .l2, element: .f32, dimension: 3, count: count) { Float($0) }
             for seed in 0 ..< 40 as Range<UInt64> {
                 let build = try table.build(HNSWOptions(m: 2, efConstruction: 2, quantization: quantization, seed: seed, threads: 2))
+                defer { withExtendedLifetime(build) {} }
                 let graph = try build.graph(vectors: table.vectors)
                 #expect(graph.invariants(deleted: nil) == [])
                 #expect(table.search(graph, [0, 0, 0], k: 5, ef: 5).map(\.slot) == (0 ..< UInt32(count)).map { $0 })
@@ -71,6 +73,7 @@ struct HNSWBuildTests {
         for threads in [1, 2] {
             let table = VectorTable(metric: metric, element: .f32, dimension: 5, count: 1000) { _ in 1 }
             let build = try table.build(HNSWOptions(m: 4, efConstruction: 20, quantization: quantization, threads: threads))
+            defer { withExtendedLifetime(build) {} }
             let graph = try build.graph(vectors: table.vectors)
             #expect(graph.invariants(deleted: nil) == [])
             #expect(table.search(graph, [1, 1, 1, 1, 1], k: 1000, ef: 1000).count == 1000)
@@ -99,6 +102,7 @@ struct HNSWBuildTests {
                     slot % 7 == 0 ? .nan : slot % 11 == 0 ? .infinity : random.normal()
                 }
                 let build = try table.build(HNSWOptions(m: 4, efConstruction: 20, quantization: quantization, threads: 2))
+                defer { withExtendedLifetime(build) {} }
                 let graph = try build.graph(vectors: table.vectors)
                 #expect(graph.invariants(deleted: nil) == [], "\(metric), \(quantization)")
             }
@@ -109,7 +113,9 @@ struct HNSWBuildTests {
     func allDeleted() throws {
         let table = VectorTable(metric: .cosine, element: .f32, dimension: 4, count: 100) { Float($0) }
         let deleted = Bitmap(count: 100) { _ in true }
-        let graph = try table.build(HNSWOptions(), deleted: deleted).graph(vectors: table.vectors)
+        let build = try table.build(HNSWOptions(), deleted: deleted)
+        defer { withExtendedLifetime(build) {} }
+        let graph = try build.graph(vectors: table.vectors)
         #expect(graph.header.entrySlot == nil)
         #expect(graph.invariants(deleted: deleted) == [])
         #expect(table.search(graph, [1, 1, 1, 1], k: 3, ef: 10) == [])
@@ -119,9 +125,10 @@ struct HNSWBuildTests {
     func limitsOfM(m: Int) throws {
         var random = SeededGenerator(seed: .random(in: 0 ... .max))
         print("HNSWBuildTests seed \(random.seed)")
-        let table = VectorTable.clustered(.l2, .f32, dimension: 12, count: 1500, &random)
+        let table = VectorTable.clustered(.l2, .f32, dimension: 12, count: 700, &random)
         for efConstruction in [m, 2 * m, 200] {
             let build = try table.build(HNSWOptions(m: m, efConstruction: efConstruction, threads: 2))
+            defer { withExtendedLifetime(build) {} }
             let graph = try build.graph(vectors: table.vectors)
             #expect(graph.invariants(deleted: nil) == [])
         }
@@ -146,7 +153,7 @@ struct HNSWBuildTests {
     @Test("a build is cancelled in any of its phases, and leaves nothing", arguments: [1, 2])
     func cancellation(threads: Int) throws {
         var random = SeededGenerator(seed: 5)
-        let table = VectorTable.clustered(.l2, .f32, dimension: 8, count: 4000, &random)
+        let table = VectorTable.clustered(.l2, .f32, dimension: 8, count: 2000, &random)
         var calls = 0
         // The nth question is answered with yes, until a build completes.
         for limit in 0 ..< 1000 {

@@ -52,8 +52,10 @@ extension VectorTable {
                 .search(query, k: 10, deleted: deleted)
             guard let last = nearest.last else { continue }
             expected += nearest.count
+            // Under cosine, rounding tells apart what lies in one direction.
+            let limit = last.distance + 1e-5 * max(1, abs(last.distance))
             found += search(graph, query, k: 10, ef: ef).count { hit in
-                hit.distance <= last.distance && !(deleted?.contains(Int(hit.slot)) ?? false)
+                hit.distance <= limit && !(deleted?.contains(Int(hit.slot)) ?? false)
             }
         }
         return expected == 0 ? 1 : Double(found) / Double(expected)
