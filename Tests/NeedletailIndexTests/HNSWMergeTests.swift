@@ -45,6 +45,8 @@ struct HNSWMergeTests {
         defer { withExtendedLifetime(build) {} }
         let merged = try table.merge(try build.graph(vectors: table.vectors), rows: 2000)
         #expect(merged.bytes == build.bytes)
+        #expect(build.contents.allSatisfy { $0.chunks.allSatisfy { $0 != nil } })
+        #expect(merged.contents.allSatisfy { $0.chunks.allSatisfy { $0 == nil } })
     }
 
     @Test("one thread makes the same graph of the same merge")
