@@ -48,10 +48,13 @@ final class VectorTable {
         pointers.deallocate()
     }
 
-    var vectors: VectorBlocks {
+    var vectors: VectorBlocks { vectors(first: count) }
+
+    /// The first rows alone.
+    func vectors(first rows: Int) -> VectorBlocks {
         VectorBlocks(
-            pointers: UnsafePointer(pointers), blockCount: blocks.count, blockShift: blockShift, stride: dimension * element.byteCount,
-            count: count)
+            pointers: UnsafePointer(pointers), blockCount: blocks.count, blockShift: blockShift,
+            stride: dimension * element.byteCount, count: rows)
     }
 
     var index: FlatIndex { FlatIndex(vectors: vectors, dimension: dimension, metric: metric, element: element) }
