@@ -39,7 +39,10 @@ extension HNSWGraph {
             var capacity = Int(1.5 * Double(ef) / selectivity)
             while true {
                 searchAll(prepared, ef: ef, capacity: min(capacity, header.count), mask: mask, scratch, &beam)
-                if beam.result_count >= max(k, ef * 3 / 4) || capacity >= header.count { break }
+                let last = beam.pool_count == capacity ? nt_key_distance(beam.pool[capacity - 1]) : .infinity
+                let worst = beam.result_count == ef ? nt_key_distance(beam.results[ef - 1]) : .infinity
+                // Nodes that the pool had no room for may have led to more.
+                if last >= worst || beam.pool_count < capacity || capacity >= header.count { break }
                 capacity *= 4
                 if isCostly(ef: capacity) { break }
             }

@@ -132,7 +132,11 @@ extension HNSWGraph {
         }
         let rescored = min(count, Self.rescoreCount(k: k, ef: ef))
         scratch.reserve(rescored: rescored)
-        for i in 0 ..< rescored { scratch.slots[i] = nt_pool_node(pool[i]) }
+        let rowByteCount = min(vectors.stride, 2048)
+        for i in 0 ..< rescored {
+            scratch.slots[i] = nt_pool_node(pool[i])
+            nt_prefetch(vectors.vector(Int(scratch.slots[i])), rowByteCount)
+        }
         let functions = nt_distance_for(header.metric.kernelMetric, header.element.kernelElement).pointee
         var query = query, rows = vectors.rows
         let found = functions.scan_slots(&query, &rows, scratch.slots, rescored, .infinity, scratch.keys)
