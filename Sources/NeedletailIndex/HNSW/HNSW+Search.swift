@@ -31,10 +31,11 @@ extension HNSWGraph {
     ///   - ef: how many nodes the search keeps in view; raised to k.
     ///   - allowed: bit set = slot may be returned; nil: all may. At least `header.count` bits in whole words, as `deleted`.
     ///   - deleted: bit set = slot is left out; nil: none is.
+    ///   - strategy: how to go about them; nil: as costs least.
     ///   - statistics: added to.
     package func search(
         _ query: UnsafeBufferPointer<Float>, k: Int, ef: Int,
-        allowed: UnsafeBufferPointer<UInt64>? = nil, deleted: UnsafeBufferPointer<UInt64>? = nil,
+        allowed: UnsafeBufferPointer<UInt64>? = nil, deleted: UnsafeBufferPointer<UInt64>? = nil, strategy: HNSWFilterStrategy? = nil,
         scratch pool: HNSWScratchPool, statistics: inout HNSWStatistics
     ) -> [Neighbor] {
         precondition(query.count == header.dimension, "a query has the index's dimension")
@@ -42,7 +43,8 @@ extension HNSWGraph {
         let k = min(k, header.count), ef = min(max(ef, k), header.count)
         let mask = SlotMask(allowed: allowed, deleted: deleted, count: header.count)
         if !mask.isFull || isCostly(ef: ef) {
-            return filteredSearch(query, k: k, ef: ef, allowed: allowed, deleted: deleted, mask: mask, scratch: pool, statistics: &statistics)
+            return filteredSearch(
+                query, k: k, ef: ef, allowed: allowed, deleted: deleted, mask: mask, strategy: strategy, scratch: pool, statistics: &statistics)
         }
         let scratch = pool.take()
         defer { pool.giveBack(scratch) }
