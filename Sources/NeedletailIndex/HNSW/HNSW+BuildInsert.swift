@@ -90,22 +90,22 @@ struct BuildWorker {
     /// Fills the pool with the nearest nodes of a level.
     @inline(__always)
     mutating func search(level: Int, from start: UInt32, _ query: inout nt_traversal_query, ef: Int? = nil) {
-        scratch.nextEpoch()
         var slot = graph.slot(level: level, start), distance: Float = 0
         var rows = scratch.space.rows
         scratch.space.functions.distances(&query, &rows, &slot, 1, &distance)
-        scratch.visited[Int(start)] = scratch.epoch
+        nt_seen_clear(&scratch.seen)
+        nt_seen_insert(&scratch.seen, start)
         // A search takes the number that no node has for one that it has seen.
-        scratch.visited[Int(levels[level].count)] = scratch.epoch
+        nt_seen_insert(&scratch.seen, levels[level].count)
         // A NaN has no place in a pool, but a start must be there.
         scratch.pool[0] = nt_pool_key(distance.isNaN ? .infinity : distance, start)
         var beam = nt_beam()
         beam.pool = scratch.pool
         beam.pool_count = 1
         beam.capacity = ef ?? scratch.efConstruction
-        beam.visited = scratch.visited
-        beam.epoch = scratch.epoch
+        beam.seen = scratch.seen
         scratch.space.functions.search(levels + level, &query, &beam)
+        scratch.seen = beam.seen
         scratch.poolCount = beam.pool_count
     }
 

@@ -9,6 +9,11 @@ final class HNSWScratch {
     private var visitedCapacity = 0
     private var epoch: UInt16 = 0
 
+    /// Which nodes have been seen, and the log of them; clear between searches.
+    private var seenBits: UnsafeMutablePointer<UInt64>
+    private var seenLog: UnsafeMutablePointer<UInt32>
+    private var seenCapacity = 0
+
     private(set) var pool: UnsafeMutablePointer<UInt64>
     private(set) var results: UnsafeMutablePointer<UInt64>
     private var poolCapacity = 0, resultCapacity = 0
@@ -25,6 +30,8 @@ final class HNSWScratch {
 
     init() {
         visited = .allocate(capacity: 0)
+        seenBits = .allocate(capacity: 0)
+        seenLog = .allocate(capacity: 0)
         pool = .allocate(capacity: 0)
         results = .allocate(capacity: 0)
         slots = .allocate(capacity: 0)
@@ -35,6 +42,8 @@ final class HNSWScratch {
 
     deinit {
         visited.deallocate()
+        seenBits.deallocate()
+        seenLog.deallocate()
         pool.deallocate()
         results.deallocate()
         slots.deallocate()
@@ -43,7 +52,7 @@ final class HNSWScratch {
         narrowed.deallocate()
     }
 
-    /// Begins a traversal of `count` nodes, none of which has been seen; returns the number that marks those that are.
+    /// Of traversals by neighbour codes: begins one of `count` nodes, none of which has been seen; returns the number that marks those that are.
     func beginEpoch(count: Int) -> UInt16 {
         if count + 1 > visitedCapacity {
             visited.deallocate()
@@ -59,6 +68,23 @@ final class HNSWScratch {
         // What stands for numbers that no node has.
         visited[count] = epoch
         return epoch
+    }
+
+    /// An empty set of `count` nodes, to which what stands for no node belongs. Whoever takes it clears it afterwards
+    /// (`nt_seen_clear`), and takes no other before.
+    func beginSeen(count: Int) -> nt_seen {
+        if count >= seenCapacity {
+            seenBits.deallocate()
+            seenLog.deallocate()
+            seenCapacity = count + 1 + count / 8
+            let words = seenCapacity / 64 + 1
+            seenBits = .allocate(capacity: words)
+            seenBits.initialize(repeating: 0, count: words)
+            seenLog = .allocate(capacity: seenCapacity + Int(NT_SEEN_ROOM))
+        }
+        var seen = nt_seen(bits: seenBits, log: seenLog, log_count: 0)
+        nt_seen_insert(&seen, UInt32(count))
+        return seen
     }
 
     /// Makes room for a pool of `capacity` keys, and for as many results.
