@@ -9,10 +9,13 @@ struct BuildWorker {
     var scratch: BuildScratch
     private let levels: UnsafeMutablePointer<nt_level>
     private let fills: Bool
+    /// efConstruction on the upper levels: they lead to a neighbourhood, which a quarter of the candidates does as well.
+    private let upperBreadth: Int
 
     init(graph: BuildGraph, space: BuildSpace, efConstruction: Int, fills: Bool) {
         self.graph = graph
         self.fills = fills
+        upperBreadth = max(min(efConstruction, 2 * graph.m), efConstruction / 4)
         scratch = BuildScratch(
             space: space, nodes: max(graph.count, graph.upperCount), efConstruction: efConstruction, degree: 2 * graph.m,
             maxLevel: HNSWLevels.limit)
@@ -45,7 +48,7 @@ struct BuildWorker {
             for level in stride(from: graph.maxLevel, to: top, by: -1) { nearest = greedy(level: level, from: nearest, &query) }
         }
         for level in stride(from: min(top, graph.maxLevel), to: 0, by: -1) {
-            search(level: level, from: nearest, &query)
+            search(level: level, from: nearest, &query, ef: upperBreadth)
             nearest = nt_pool_node(scratch.pool[0])
             take(level: level)
         }
@@ -65,11 +68,11 @@ struct BuildWorker {
         linkBack(level: 0, slot, slot: slot)
     }
 
-    /// The nodes of level 1 and of level 2 that are nearest to a row, as far as greedy search finds them.
-    mutating func place(of slot: UInt32) -> (parent: UInt32, grandparent: UInt32) {
+    /// The nodes of the two levels above one that are nearest to a row, as far as greedy search finds them.
+    mutating func place(of slot: UInt32, above bottom: Int) -> (parent: UInt32, grandparent: UInt32) {
         var query = scratch.space.query(slot, buffer: scratch.queryBuffer)
         var parent = graph.entryNode, grandparent = graph.entryNode
-        for level in stride(from: graph.maxLevel, to: 0, by: -1) {
+        for level in stride(from: graph.maxLevel, to: bottom, by: -1) {
             grandparent = parent
             parent = greedy(level: level, from: parent, &query)
         }
