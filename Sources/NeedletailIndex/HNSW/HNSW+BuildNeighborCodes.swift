@@ -42,14 +42,14 @@ extension HNSWBuilder {
     /// Measures how many nodes searches expand by how far they reach.
     ///
     /// Queries are rows of the graph, which find themselves: one more result is asked for.
-    static func measureReaches(_ graph: HNSWGraph, deleted: UnsafePointer<UInt64>?) -> [NeighborCodes.ReachPoint] {
+    static func measureReaches(_ graph: HNSWGraph, deleted: UnsafeBufferPointer<UInt64>?) -> [NeighborCodes.ReachPoint] {
         let header = graph.header, k = 11, sampleCount = 64
         let live = (0 ..< sampleCount).map { $0 * header.count / sampleCount }.filter { slot in
             deleted.map { $0[slot >> 6] >> UInt64(slot & 63) & 1 == 0 } ?? true
         }
         guard header.count > 10 * k, !live.isEmpty else { return [] }
-        let pool = HNSWScratchPool()
-        let query = UnsafeMutableBufferPointer<Float>.allocate(capacity: header.dimension)
+        let scratch = HNSWScratch()
+        let query = UnsafeMutablePointer<Float>.allocate(capacity: header.dimension)
         defer { query.deallocate() }
         var points: [NeighborCodes.ReachPoint] = []
         var excess: Float = 0.02
@@ -57,10 +57,9 @@ extension HNSWBuilder {
         while reach < 16 {
             var statistics = HNSWStatistics()
             for slot in live {
-                header.element.decode(graph.vectors.vector(slot), count: header.dimension, to: query.baseAddress!)
-                _ = graph.search(
-                    UnsafeBufferPointer(query), k: k, extent: NeighborCodesExtent(reach: reach, budget: 2 * NeighborCodesExtent.largestEf),
-                    scratch: pool, statistics: &statistics)
+                header.element.decode(graph.vectors.vector(slot), count: header.dimension, to: query)
+                let extent = NeighborCodesExtent(reach: reach, budget: 2 * NeighborCodesExtent.largestEf)
+                _ = graph.search(query, k: k, extent: extent, allowed: nil, deleted: deleted, scratch, &statistics)
             }
             points.append(.init(reach: reach, hops: max(1, Float(statistics.hops) / Float(live.count))))
             if statistics.hops >= min(NeighborCodesExtent.largestEf, header.count / 2) * live.count { break }

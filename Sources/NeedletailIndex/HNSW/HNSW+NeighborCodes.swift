@@ -104,8 +104,24 @@ extension HNSWGraph {
         header.quantization == .rabitq && ef <= NeighborCodesExtent.largestEf && k <= NeighborCodesExtent.largestEf
     }
 
-    /// The k nearest slots that may be returned, ascending by exact internal distance; `enter` has left the first node in
-    /// the beam.
+    /// The k nearest slots that may be returned, as far as the extent goes, ascending by exact internal distance.
+    func search(
+        _ query: UnsafePointer<Float>, k: Int, extent: NeighborCodesExtent,
+        allowed: UnsafeBufferPointer<UInt64>?, deleted: UnsafeBufferPointer<UInt64>?,
+        _ scratch: HNSWScratch, _ statistics: inout HNSWStatistics
+    ) -> [Neighbor] {
+        let prepared = prepare(query, scratch)
+        scratch.reserve(pool: 1)
+        var beam = nt_beam()
+        beam.pool = scratch.pool
+        return withUnsafePointer(to: prepared) { prepared in
+            enter(prepared, scratch, &beam)
+            return searchByNeighborCodes(
+                prepared, query, k: k, extent: extent, allowed: allowed, deleted: deleted, scratch, beam, &statistics)
+        }
+    }
+
+    /// The same from where `enter` has left the first node in the beam.
     func searchByNeighborCodes(
         _ prepared: UnsafePointer<nt_traversal_query>, _ query: UnsafePointer<Float>, k: Int, extent: NeighborCodesExtent,
         allowed: UnsafeBufferPointer<UInt64>?, deleted: UnsafeBufferPointer<UInt64>?,
@@ -174,7 +190,7 @@ extension HNSWGraph {
     private func rescored(
         _ k: Int, _ beam: nt_rabitq_beam, query: nt_query, _ scratch: HNSWScratch, _ statistics: inout HNSWStatistics
     ) -> [Neighbor] {
-        let expanded = UnsafeMutableBufferPointer(start: beam.results, count: beam.result_count)
+        var expanded = UnsafeMutableBufferPointer(start: beam.results, count: beam.result_count)
         expanded.sort()
         let count = min(beam.result_count, k + max(4, k / 4))
         scratch.reserve(rescored: count)
@@ -183,7 +199,8 @@ extension HNSWGraph {
         var query = query, rows = vectors.rows
         let found = functions.scan_slots(&query, &rows, scratch.slots, count, .infinity, scratch.keys)
         statistics.rescored += count
-        UnsafeMutableBufferPointer(start: scratch.keys, count: found).sort()
+        var keys = UnsafeMutableBufferPointer(start: scratch.keys, count: found)
+        keys.sort()
         return (0 ..< min(k, found)).map { Neighbor(key: scratch.keys[$0]) }
     }
 }

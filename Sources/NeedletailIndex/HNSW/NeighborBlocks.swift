@@ -76,7 +76,7 @@ struct NeighborBlocks {
             scratch.largestSquare = max(scratch.largestSquare, nt_sqnorm_f32(scratch.decoded, rotation.dimension))
         }
         var ended = false
-        for first in stride(from: 0, to: degree, by: group) {
+        for first in Swift.stride(from: 0, to: degree, by: group) {
             let start = block + first / group * groupByteCount
             start.initializeMemory(as: UInt8.self, repeating: 0, count: groupByteCount)
             for i in 0 ..< group {
