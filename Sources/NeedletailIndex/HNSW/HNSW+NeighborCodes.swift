@@ -76,10 +76,12 @@ struct NeighborCodesExtent {
     /// How many times the mean a single search may expand.
     private static let budgetFactor = 4
 
-    /// - Parameter ef: nodes to expand on average for k = 10; for another k in proportion.
-    init(_ codes: NeighborCodes, k: Int, ef: Int) {
+    /// - Parameters:
+    ///   - ef: nodes to expand on average for k = 10; for another k in proportion.
+    ///   - selectivity: the share of nodes that may be returned.
+    init(_ codes: NeighborCodes, k: Int, ef: Int, selectivity: Double = 1) {
         reach = 1
-        budget = Self.budgetFactor * ef + 64
+        budget = Int(Double(Self.budgetFactor * ef + 64) / selectivity)
         let wanted = Float(ef) * 10 / Float(k)
         guard var low = codes.reaches.first, wanted > low.hops else { return }
         for high in codes.reaches.dropFirst() {
