@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Reads a Needletail database from FORMAT.md alone: no LMDB, no Needletail, no other module.
 
-    tools/read-format.py FILE [--vectors]     one JSON object a line: the file, each table, each of its records
+    tools/read-format.py FILE [--vectors]     one JSON object a line: the file, each table, its indexes, its records
 
 Section numbers in the comments are those of FORMAT.md. Damage ends the program with a message and status 65.
 """
@@ -132,7 +132,7 @@ class Database:
         stamp = self.data["meta"].get(b"format", b"")
         need(len(stamp) >= 16 and stamp[:12] == b"Needletail\0\0", "the file is not Needletail's")
         self.version = struct.unpack_from("<I", stamp, 12)[0]
-        need(self.version == 1, f"format version {self.version} is not known here")
+        need(self.version in (1, 2), f"format version {self.version} is not known here")
         for name in ("catalog", "chunks", "tails", "ids", "records", "dictionary"):
             need(name in self.data, f"the database '{name}' is missing")
         self.uuid = self.data["meta"][b"uuid"].hex()
@@ -144,6 +144,62 @@ class Database:
         return [(struct.unpack(">I", key[4:])[0], key, value) for key, value in found]
 
 
+class Index:
+    def __init__(self, table, key, description):  # 5.4
+        self.description = description
+        need(key[5:].decode() == description["name"], "an index has another name than its key")
+        need(0 <= description["coveredCount"] <= table.slots, "an index covers slots that are not there")
+        self.parameters = base64.b64decode(description["parameters"])
+        self.arrays = [self.read_array(table.database, array) for array in description["arrays"]]
+        if description["kind"] == "hnsw":
+            self.parameters = json.loads(self.parameters)
+            self.check_links()
+
+    def read_array(self, database, array):  # 7.5
+        stride, count, shift = array["stride"], array["count"], array["shift"]
+        need(shift == max(0, (1048576 // stride).bit_length() - 1), "an index array has chunks of another size")
+        rows = []
+        for number, key, value in database.chunks(array["id"]):
+            here, _ = chunk_header(key, value, 6)
+            need(number << shift == len(rows) and here == min(1 << shift, count - len(rows)) > 0, "a chunk of an index is missing or surplus")
+            need(len(value) >= 48 + here * stride, "a chunk of an index is too short")
+            need(struct.unpack_from("<Q", value, 24)[0] <= self.description["version"], "a chunk is newer than its index")
+            rows += [value[48 + i * stride:48 + (i + 1) * stride] for i in range(here)]
+        need(len(rows) == count, "chunks of an index are missing")
+        return rows
+
+    def neighbors(self, row, degree):  # 7.6
+        entries = struct.unpack_from("<%dI" % degree, row)
+        return entries[:entries.index(0xFFFFFFFF)] if 0xFFFFFFFF in entries else entries
+
+    def check_links(self):
+        """Every entry of every list leads to a node."""
+        header, covered = self.parameters, self.description["coveredCount"]
+        need(header["count"] == covered, "a graph covers another number of slots than its index")
+        links, nodes, upper_links = self.arrays[:3]
+        need(len(links) in (0, covered), "a graph has not one list a slot")
+        self.link_count = 0
+        for row in links:
+            found = self.neighbors(row, 2 * header["m"])
+            need(all(slot < covered for slot in found), "a link leads to a slot that the graph does not cover")
+            self.link_count += len(found)
+        need(len(nodes) == header["upperCount"], "upper nodes are missing")
+        for row in nodes:
+            slot, first, level, _ = struct.unpack("<4I", row)
+            need(slot < covered and 1 <= level <= header["maxLevel"] and first + level <= len(upper_links), "an upper node is malformed")
+        for row in upper_links:
+            need(all(number < len(nodes) for number in self.neighbors(row, header["m"])), "an upper link leads nowhere")
+        need(header.get("entrySlot", 0) < max(covered, 1), "the entry point is not a node")
+
+    def line(self, table):
+        line = {"table": table.description["name"], "index": self.description["name"], "kind": self.description["kind"],
+                "covered": self.description["coveredCount"], "version": self.description["version"],
+                "arrays": [{"stride": array["stride"], "count": array["count"]} for array in self.description["arrays"]]}
+        if self.description["kind"] == "hnsw":
+            line["links"] = self.link_count
+        return line
+
+
 class Table:
     def __init__(self, database, description):
         self.database = database
@@ -151,9 +207,12 @@ class Table:
         self.id = description["id"]
         self.types = [column["type"] for column in description["columns"]]
         need(all(kind in WIDTHS for kind in self.types), "a column type is not known here")
-        state = database.data["catalog"][b"s" + struct.pack(">I", self.id)]  # 5.2
+        number = struct.pack(">I", self.id)
+        state = database.data["catalog"][b"s" + number] if database.version == 1 else database.data["tails"][number + b"\xff\xff\xff\xffs"]  # 5.2
         version, columns = struct.unpack_from("<II", state)
-        need(version == 1 and columns == len(self.types), "the counters are malformed")
+        need(version in (1, 2) and columns == len(self.types), "the counters are malformed")
+        is_open, first = struct.unpack_from("<Qq", state, 56) if version == 2 else (0, 0)
+        self.open_run = first if is_open else None
         self.slots, self.sealed, self.live, self.generation = struct.unpack_from("<4Q", state, 8)
         self.dictionaries = [self.dictionary(array) for array in description["columnArrays"]]
         self.read_blocks()
@@ -161,6 +220,8 @@ class Table:
         self.columns = [self.read_column(array, kind, i) for i, (array, kind) in enumerate(zip(description["columnArrays"], self.types))]
         self.read_tail()
         self.read_deleted()
+        prefix = b"x" + number
+        self.indexes = [Index(self, key, json.loads(value)) for key, value in database.data["catalog"].items() if key[:5] == prefix]
 
     def dictionary(self, array):  # section 11
         prefix = struct.pack(">IB", array, 1)
@@ -217,7 +278,8 @@ class Table:
     def read_tail(self):  # section 8
         prefix = struct.pack(">I", self.id)
         size = self.description["vectorByteCount"]
-        for key, value in sorted((key, value) for key, value in self.database.data["tails"].items() if key[:4] == prefix):
+        for key, value in sorted((key, value) for key, value in self.database.data["tails"].items()
+                                 if key[:4] == prefix and len(key) == 8):
             need(struct.unpack(">I", key[4:])[0] == len(self.vectors), "the tail has a gap")
             n, _ = chunk_header(key, value, 5)
             at = 48
@@ -271,6 +333,8 @@ class Table:
         run = max(k for k in ids if k[:5] == prefix and k <= prefix + ordered)
         first = (struct.unpack(">Q", run[5:])[0] ^ 1 << 63) - (1 << 64 if run[5] < 0x80 else 0)
         count, slot = struct.unpack("<QI", ids[run])
+        need((count == 0) == (first == self.open_run), "a run is open that should not be, or the other way round")
+        count = count or self.slots - slot
         need(key - first < count, f"id {key} has no slot")
         return slot + key - first
 
@@ -303,6 +367,8 @@ def main():
         for table in database.tables:
             print(json.dumps({"table": table.description["name"], "slots": table.slots, "sealed": table.sealed,
                               "live": table.live, "columns": table.description["columns"]}))
+            for index in table.indexes:
+                print(json.dumps(index.line(table)))
             for record in table.records(arguments.vectors):
                 print(json.dumps(record))
     except (Damage, KeyError, IndexError, struct.error, UnicodeDecodeError, ValueError) as problem:

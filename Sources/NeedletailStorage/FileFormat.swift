@@ -4,7 +4,7 @@ import Foundation
 /// The format's name and version, in the database `meta`.
 enum FileFormat {
     /// The version written here; a reader refuses a newer one.
-    static let version: UInt32 = 1
+    static let version: UInt32 = 2
     static let magic = Array("Needletail\0\0".utf8)
 
     static let formatKey = Array("format".utf8)
@@ -14,15 +14,28 @@ enum FileFormat {
 
     static func write(_ transaction: Transaction) throws(StorageError) {
         let meta = transaction.databases.meta
-        let versionBytes = withUnsafeBytes(of: version.littleEndian) { Array($0) }
-        try transaction.put(meta, transaction.key(formatKey), magic + versionBytes)
+        try stamp(transaction)
         let uuid = withUnsafeBytes(of: UUID().uuid) { Array($0) }
         try transaction.put(meta, transaction.key(uuidKey), uuid)
         let created = Int64(Date().timeIntervalSince1970 * 1_000_000)
         try transaction.put(meta, transaction.key(createdKey), withUnsafeBytes(of: created.littleEndian) { Array($0) })
     }
 
-    static func check(_ transaction: Transaction) throws(StorageError) {
+    private static func stamp(_ transaction: Transaction) throws(StorageError) {
+        let versionBytes = withUnsafeBytes(of: version.littleEndian) { Array($0) }
+        try transaction.put(transaction.databases.meta, transaction.key(formatKey), magic + versionBytes)
+    }
+
+    /// Brings a file of an earlier version up to this one; the start of the first write transaction on it.
+    static func upgrade(_ transaction: Transaction) throws(StorageError) {
+        // Another process may have been first.
+        guard try check(transaction) < version else { return }
+        try transaction.moveStates()
+        try stamp(transaction)
+    }
+
+    /// The file's version, one that is known here.
+    static func check(_ transaction: Transaction) throws(StorageError) -> UInt32 {
         guard let bytes = try transaction.get(transaction.databases.meta, transaction.key(formatKey)),
               bytes.count >= 16, bytes.prefix(12).elementsEqual(magic)
         else {
@@ -36,6 +49,7 @@ enum FileFormat {
                 path: transaction.path, expected: Int(version), actual: Int(found))
         }
         guard found > 0 else { throw transaction.corrupt("its format version is 0") }
+        return found
     }
 }
 
