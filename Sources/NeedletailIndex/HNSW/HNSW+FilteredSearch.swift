@@ -43,6 +43,14 @@ extension HNSWGraph {
         }
         let scratch = pool.take()
         defer { pool.giveBack(scratch) }
+        if strategy == .all, usesNeighborCodes(k: k, ef: ef), let codes = header.neighborCodes {
+            let extent = NeighborCodesExtent(codes, k: k, ef: ef, selectivity: Double(passing) / Double(header.count))
+            let found = search(base, k: k, extent: extent, allowed: allowed, deleted: deleted, scratch, &statistics)
+            if found.count == k { return found }
+            statistics.exactFallbacks += 1
+            statistics.rescored += passing
+            return covered.search(query, k: k, allowed: allowed, deleted: deleted)
+        }
         let prepared = prepare(base, scratch)
         var beam = nt_beam()
         beam.allowed = allowed?.baseAddress

@@ -48,6 +48,10 @@ extension HNSWGraph {
         }
         let scratch = pool.take()
         defer { pool.giveBack(scratch) }
+        if usesNeighborCodes(k: k, ef: ef), let codes = header.neighborCodes {
+            let extent = NeighborCodesExtent(codes, k: k, ef: ef)
+            return search(base, k: k, extent: extent, allowed: nil, deleted: nil, scratch, &statistics)
+        }
         let prepared = prepare(base, scratch)
         scratch.reserve(pool: ef)
         var beam = nt_beam()
@@ -74,7 +78,7 @@ extension HNSWGraph {
     func prepare(_ query: UnsafePointer<Float>, _ scratch: HNSWScratch) -> nt_traversal_query {
         scratch.reserve(codes: SQ8Quantizer.rowByteCount(dimension: header.dimension))
         var prepared = nt_traversal_query()
-        if header.quantization == .sq8, let sq8 = header.sq8 { prepared = sq8.prepare(query, codes: scratch.codes) }
+        if header.quantization != .none, let sq8 = header.sq8 { prepared = sq8.prepare(query, codes: scratch.codes) }
         prepared.functions = nt_distance_for(header.metric.kernelMetric, header.element.kernelElement)
         prepared.vector = nt_query(vector: query, dimension: header.dimension, inverse_norm: 0)
         if header.element == .i8 {
@@ -90,7 +94,11 @@ extension HNSWGraph {
 
     /// Goes through the upper levels, and leaves the node where level 0 begins in the pool: alone, and marked as seen.
     /// Whoever calls this clears the set of seen nodes after the search.
-    func enter(_ query: UnsafePointer<nt_traversal_query>, _ scratch: HNSWScratch, _ beam: inout nt_beam) {
+    ///
+    /// - Parameter lowest: the levels above this one are gone through.
+    func enter(
+        _ query: UnsafePointer<nt_traversal_query>, _ scratch: HNSWScratch, _ beam: inout nt_beam, above lowest: Int = 0
+    ) {
         let traversal = nt_traversal_for(traversalKind).pointee
         var slot = header.entrySlot ?? 0, distance: Float = 0
         var rows = traversalRows
@@ -103,7 +111,7 @@ extension HNSWGraph {
             beam.capacity = 1
             beam.pool_count = 1
             beam.pool[0] = nt_pool_key(distance, entry)
-            for number in stride(from: header.maxLevel, to: 0, by: -1) {
+            for number in stride(from: header.maxLevel, to: lowest, by: -1) {
                 beam.pool[0] &= ~1
                 beam.cursor = 0
                 withUnsafePointer(to: level(number)) { traversal.search($0, query, &beam) }

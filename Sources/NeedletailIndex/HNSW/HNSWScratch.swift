@@ -4,11 +4,6 @@ import Synchronization
 /// The memory of one search: which nodes have been seen, the pool of the nearest, the query's codes. Used by one search at
 /// a time, and kept for the next.
 final class HNSWScratch {
-    /// By node number, and one more entry behind the last: the epoch in which the node was last seen.
-    private(set) var visited: UnsafeMutablePointer<UInt16>
-    private var visitedCapacity = 0
-    private var epoch: UInt16 = 0
-
     /// Which nodes have been seen, and the log of them; clear between searches.
     private var seenBits: UnsafeMutablePointer<UInt64>
     private var seenLog: UnsafeMutablePointer<UInt32>
@@ -28,8 +23,9 @@ final class HNSWScratch {
     private(set) var narrowed: UnsafeMutablePointer<Int8>
     private var codesCapacity = 0
 
+    let neighborCodes = NeighborCodesScratch()
+
     init() {
-        visited = .allocate(capacity: 0)
         seenBits = .allocate(capacity: 0)
         seenLog = .allocate(capacity: 0)
         pool = .allocate(capacity: 0)
@@ -41,7 +37,6 @@ final class HNSWScratch {
     }
 
     deinit {
-        visited.deallocate()
         seenBits.deallocate()
         seenLog.deallocate()
         pool.deallocate()
@@ -50,24 +45,6 @@ final class HNSWScratch {
         keys.deallocate()
         codes.deallocate()
         narrowed.deallocate()
-    }
-
-    /// Of traversals by neighbour codes: begins one of `count` nodes, none of which has been seen; returns the number that marks those that are.
-    func beginEpoch(count: Int) -> UInt16 {
-        if count + 1 > visitedCapacity {
-            visited.deallocate()
-            visitedCapacity = count + 1 + count / 8
-            visited = .allocate(capacity: visitedCapacity)
-            epoch = .max
-        }
-        if epoch == .max {
-            visited.initialize(repeating: 0, count: visitedCapacity)
-            epoch = 0
-        }
-        epoch += 1
-        // What stands for numbers that no node has.
-        visited[count] = epoch
-        return epoch
     }
 
     /// An empty set of `count` nodes, to which what stands for no node belongs. Whoever takes it clears it afterwards
