@@ -147,7 +147,7 @@ package struct HNSWBuilder {
             try insert(upper, into: graph, firstNode: 0, slots: 0 ..< count, workers: workers)
             try connect(graph, worker: workers)
         }
-        return try finish(header, graph, codes, peakByteCount: needed, base: nil)
+        return try finish(header, graph, codes, covered: 0, base: nil)
     }
 
     func emptyHeader() -> HNSWHeader {
@@ -182,7 +182,7 @@ package struct HNSWBuilder {
         }
     }
 
-    func finish(_ header: HNSWHeader, _ graph: BuildGraph, _ codes: MutableRows, peakByteCount: Int, base: HNSWGraph?) throws(HNSWBuildError) -> HNSWBuild {
+    func finish(_ header: HNSWHeader, _ graph: BuildGraph, _ codes: MutableRows, covered: Int, base: HNSWGraph?) throws(HNSWBuildError) -> HNSWBuild {
         var header = header
         header.maxLevel = graph.maxLevel
         header.entrySlot = graph.entrySlot == NT_NO_NODE ? nil : graph.entrySlot
@@ -191,7 +191,9 @@ package struct HNSWBuilder {
         header.upperListCount = graph.upperLinks.count
         var arrays = [graph.links, graph.upperNodes, graph.upperLinks, codes]
         while arrays.count < HNSWArray.allCases.count { arrays.append(try MutableRows(stride: 64, count: 0)) }
-        return HNSWBuild(header: header, arrays: arrays, peakByteCount: peakByteCount, base: base)
+        let working = Self.workingByteCount(count: header.count, covered: covered, upper: header.upperCount, options: options)
+        let peak = arrays.reduce(working) { $0 + $1.memoryByteCount }
+        return HNSWBuild(header: header, arrays: arrays, peakByteCount: peak, base: base)
     }
 
     /// Calls `body` with one worker a thread.
@@ -227,9 +229,14 @@ package struct HNSWBuilder {
         if options.quantization != .none {
             bytes += MutableRows.byteCount(stride: SQ8Quantizer.rowByteCount(dimension: dimension), count: count - covered)
         }
-        // Locks, the order of insertion, and what each thread has of its own.
-        bytes += count + upper * 40 + (count - covered) * 32
-        bytes += options.threads * (BuildScratch.byteCount(nodes: count, efConstruction: options.efConstruction, degree: 2 * options.m) + (1 << 20))
-        return bytes
+        // Arrays that are not used take a page.
+        bytes += HNSWArray.allCases.count * MutableRows.byteCount(stride: 64, count: 1)
+        return bytes + workingByteCount(count: count, covered: covered, upper: upper, options: options)
+    }
+
+    /// Bytes of what a build has beside the arrays: locks, the order of insertion, and what each thread has of its own.
+    private static func workingByteCount(count: Int, covered: Int, upper: Int, options: HNSWOptions) -> Int {
+        let thread = BuildScratch.byteCount(nodes: count, efConstruction: options.efConstruction, degree: 2 * options.m) + (1 << 20)
+        return count + upper * 40 + (count - covered) * 32 + options.threads * thread
     }
 }
