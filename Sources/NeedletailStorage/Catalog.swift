@@ -69,7 +69,8 @@ extension Transaction {
         }
     }
 
-    func removeTable(_ table: TableDescriptor) throws(StorageError) {
+    func removeTable(_ table: TableDescriptor, _ indexes: [IndexDescriptor]) throws(StorageError) {
+        for index in indexes { try removeIndex(index, of: table.id) }
         for array in [table.vectorArray, table.keyArray, table.deletedArray] + table.columnArrays + table.listArrays where array != 0 {
             try deleteAll(databases.chunks, prefix: array)
         }

@@ -20,7 +20,7 @@ struct ChunkHeader {
     static let magic: UInt32 = 0x4B43_544E
 
     enum Kind: UInt8 {
-        case vectors = 1, column = 2, bitmap = 3, listValues = 4, tail = 5
+        case vectors = 1, column = 2, bitmap = 3, listValues = 4, tail = 5, index = 6
     }
 
     var kind: Kind

@@ -21,6 +21,7 @@ extension Environment {
                 guard let table = try snapshot.table(name) else { continue }
                 tables.insert(table.descriptor.id)
                 arrays.formUnion(table.descriptor.arrays)
+                for index in try table.indexes() { arrays.formUnion(index.descriptor.arrays.map(\.id)) }
                 var check = TableCheck(table)
                 try check.run()
                 findings += check.findings
@@ -55,6 +56,9 @@ extension Environment {
                 guard prefix < UInt32.max else { break }
                 found = try cursor.seek(transaction.key(prefix + 1))
             }
+        }
+        for table in try transaction.tablesWithIndexes() where !tables.contains(table) {
+            findings.append(CheckFinding(table: "", message: "the catalog has indexes of number \(table), which no table owns"))
         }
         return findings
     }
@@ -93,6 +97,7 @@ struct TableCheck {
         }
         try checkIdentifiers()
         try checkRecords()
+        try checkIndexes()
     }
 
     /// Every chunk's checksum.

@@ -32,6 +32,7 @@ final class EnvironmentCore: @unchecked Sendable {
     let snapshots = SnapshotCache()
     let writer = WriterQueue()
     let descriptors = DescriptorCache()
+    let indexDescriptors = IndexDescriptorCache()
     let room: RoomInReserve
 
     /// The file's identity, nil where it does not exist.

@@ -43,13 +43,13 @@ extension Environment {
         var status = stat()
         let code = calls.status(descriptor: core.descriptor, &status)
         guard code == 0 else { throw .system(code, doing: "looking at the file", path: path) }
-        let freePages = try snapshot.inner.lock.withLock { () throws(StorageError) in
-            try FreeList.pageCount(snapshot.inner.transaction)
+        let (freePages, version) = try snapshot.inner.lock.withLock { () throws(StorageError) in
+            try (FreeList.pageCount(snapshot.inner.transaction), FileFormat.version(of: snapshot.inner.transaction))
         }
         let pages = Int(environment.me_last_pgno) + 1
         let last = UInt64(environment.me_last_txnid)
         return EnvironmentInformation(
-            path: path, formatVersion: Int(FileFormat.version), mapByteCount: Int(environment.me_mapsize),
+            path: path, formatVersion: Int(version), mapByteCount: Int(environment.me_mapsize),
             fileByteCount: Int(status.st_size), usedByteCount: (pages - freePages) * core.pageByteCount,
             freeByteCount: freePages * core.pageByteCount,
             residentByteCount: calls.residentByteCount(

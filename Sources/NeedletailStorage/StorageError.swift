@@ -35,6 +35,8 @@ package struct StorageError: Error, Sendable, CustomStringConvertible {
         case invalidArgument
         /// The environment was closed.
         case closed
+        /// An index was changed by somebody else while a new version of it was built.
+        case indexConflict
     }
 
     package var code: Code

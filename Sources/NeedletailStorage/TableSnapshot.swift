@@ -22,6 +22,7 @@ package final class TableSnapshot: @unchecked Sendable {
     private let columnLock = Lock()
     private var columns: [Int: ColumnSnapshot] = [:]
     private var tailColumns: [TailColumn] = []
+    private var indexSnapshots: [IndexSnapshot]?
 
     /// What the layer above makes of the snapshot at the first query, and reads without a lock at each one after it.
     /// It must not hold the snapshot, which holds it.
@@ -118,6 +119,21 @@ package final class TableSnapshot: @unchecked Sendable {
     package func isDeleted(_ slot: UInt32) -> Bool {
         guard let deleted else { return false }
         return deleted[Int(slot) >> 6] >> UInt64(slot & 63) & 1 == 1
+    }
+
+    // MARK: Indexes
+
+    /// The table's search indexes at this commit, in byte order of their names; resolved at the first call.
+    package func indexes() throws(StorageError) -> [IndexSnapshot] {
+        columnLock.lock()
+        defer { columnLock.unlock() }
+        if let indexSnapshots { return indexSnapshots }
+        inner.lock.lock()
+        defer { inner.lock.unlock() }
+        let found = try inner.transaction.indexes(of: descriptor, slotCount: slotCount, inner.core.indexDescriptors)
+            .map { IndexSnapshot($0, tableName: descriptor.name, inner) }
+        indexSnapshots = found
+        return found
     }
 
     // MARK: Columns

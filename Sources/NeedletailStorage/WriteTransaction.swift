@@ -10,8 +10,12 @@ package final class WriteTransaction {
     /// LMDB's transaction: the root's, or while a nested request runs, its own.
     private(set) var transaction: Transaction
     private var writers: [String: TableWriter] = [:]
+    /// About how many bytes the transaction has changed, without indexes.
+    private var countedByteCount = 0
+    /// What indexes have added.
+    private var largeByteCount = 0
     /// About how many bytes the transaction has changed: the writer ends a group by it.
-    private(set) var changedByteCount = 0
+    var changedByteCount: Int { countedByteCount + largeByteCount }
     private var isActive = false
 
     /// What one transaction may change at most: its pages are in memory until the commit, and LMDB can keep only
@@ -79,13 +83,19 @@ package final class WriteTransaction {
 
     /// Called before something is added: finds room for it, and keeps count.
     func demand(_ byteCount: Int) throws(StorageError) {
-        changedByteCount += byteCount
-        guard changedByteCount <= Self.maximumByteCount else {
+        countedByteCount += byteCount
+        guard countedByteCount <= Self.maximumByteCount else {
             throw StorageError(
                 .tooLarge, "\(core.path): a transaction may change 2 GiB at most; split it into several", path: core.path,
-                expected: Self.maximumByteCount, actual: changedByteCount)
+                expected: Self.maximumByteCount, actual: countedByteCount)
         }
         try core.room.demand(byteCount, core)
+    }
+
+    /// ``demand(_:)`` for something large that does not count towards the most a transaction may change, but ends its group.
+    func demandOnce(_ byteCount: Int) throws(StorageError) {
+        try core.room.demand(byteCount, core)
+        largeByteCount += byteCount
     }
 
     private func checkActive() { precondition(isActive, "a write transaction is valid only inside its body") }
@@ -125,7 +135,9 @@ package final class WriteTransaction {
         checkActive()
         writers[name] = nil
         let descriptor = try core.descriptors.descriptor(name, transaction)
-        try transaction.removeTable(descriptor)
+        // Its rows may have been added, and covered, in this very transaction: the stored count need not know them.
+        let indexes = try transaction.indexes(of: descriptor, slotCount: Int(UInt32.max), core.indexDescriptors)
+        try transaction.removeTable(descriptor, indexes)
     }
 
     /// The table to write to; one object a transaction and name.

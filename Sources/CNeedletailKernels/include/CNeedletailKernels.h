@@ -5,5 +5,6 @@
 #include "nt_distance.h"
 #include "nt_filter.h"
 #include "nt_gemm.h"
+#include "nt_graph.h"
 #include "nt_nn.h"
 #include "nt_sha256.h"

@@ -1,0 +1,208 @@
+// The traversal, written once and compiled into each tier's file around that tier's arithmetic.
+//
+// The including file defines, before it includes this one:
+//   TARGET           the attribute that chooses the instruction set (may be empty)
+//   sq8_l2(query, rows, byte_count, raw), sq8_dot(...)
+//                    always-inlined: raw[i] of four rows; uint32_t for l2, an int32_t in its place for dot
+//   keys_within(distances, numbers, count, threshold, shift, keys)
+//                    always-inlined: nt_key(distance, number << shift) of those at most `threshold`, in order
+// and gets `static const nt_traversal traversals[3]`.
+#pragma once
+#include "nt_graph.h"
+#include <stdbool.h>
+
+// A fused multiply-add would give other bits in one tier than in another.
+#pragma STDC FP_CONTRACT OFF
+
+#define INLINE static inline __attribute__((always_inline)) TARGET
+
+// Bytes of one row that are asked for ahead; beyond that the hardware has recognised the stream.
+#define ROW_PREFETCH_BYTES 1024
+#define SCAN_AHEAD_ROWS 8
+// Rows that a scan computes between two looks at the threshold.
+#define SCAN_ROWS 64
+
+INLINE const char *graph_row(const nt_rows *rows, uint32_t number) {
+    const char *chunk = rows->blocks[number >> rows->block_shift];
+    return chunk + (number & ((1u << rows->block_shift) - 1)) * rows->stride;
+}
+
+INLINE void prefetch_bytes(const char *row, size_t byte_count) {
+    for (size_t i = 0; i < byte_count; i += 64) __builtin_prefetch(row + i);
+}
+
+INLINE size_t prefetched_bytes(nt_traversal_kind kind, const nt_traversal_query *query, const nt_rows *rows) {
+    size_t bytes = kind == NT_TRAVERSE_VECTORS ? rows->stride : query->byte_count;
+    return bytes < ROW_PREFETCH_BYTES ? bytes : ROW_PREFETCH_BYTES;
+}
+
+/// Distances of `count` rows of codes, of which the first `ahead` have been asked for. `out` has room for `count` rounded
+/// up to four.
+INLINE void sq8_distances(nt_traversal_kind kind, const nt_traversal_query *query, const nt_rows *rows,
+                          const uint32_t *numbers, size_t count, size_t ahead, float *out) {
+    const uint8_t *codes = query->codes;
+    const size_t byte_count = query->byte_count, prefetched = prefetched_bytes(kind, query, rows);
+    const float scale = query->scale, offset = query->offset;
+    const uint32_t correction = (uint32_t)query->correction;
+    for (size_t i = 0; i < count; i += 4) {
+        for (int j = 0; j < 4 && ahead < count; ++j, ++ahead) prefetch_bytes(graph_row(rows, numbers[ahead]), prefetched);
+        // Short of four, the last row is taken again: it is in cache, and no branch depends on the count.
+        const uint8_t *four[4];
+        for (size_t j = 0; j < 4; ++j) four[j] = (const uint8_t *)graph_row(rows, numbers[i + j < count ? i + j : count - 1]);
+        uint32_t raw[4];
+        if (kind == NT_TRAVERSE_SQ8_L2) sq8_l2(codes, four, byte_count, raw);
+        else sq8_dot(codes, four, byte_count, raw);
+        for (size_t j = 0; j < 4; ++j) {
+            float value = kind == NT_TRAVERSE_SQ8_L2 ? (float)raw[j] : (float)(int32_t)(raw[j] - correction);
+            out[i + j] = offset + scale * value;
+        }
+    }
+}
+
+/// The keys, (distance, number << shift), of rows within the threshold. `rows_of`: the rows' numbers, where they are not
+/// the nodes'. At most NT_DEGREE_LIMIT of them.
+INLINE size_t row_keys(nt_traversal_kind kind, const nt_traversal_query *query, const nt_rows *rows,
+                       const uint32_t *rows_of, const uint32_t *numbers, size_t count, size_t ahead, float threshold,
+                       unsigned shift, uint64_t *keys) {
+    if (kind == NT_TRAVERSE_VECTORS) {
+        size_t found = 0;
+        if (rows_of == numbers) {
+            found = query->functions->scan_slots(&query->vector, rows, numbers, count, threshold, keys);
+            if (shift)
+                for (size_t i = 0; i < found; ++i) keys[i] += (uint32_t)keys[i];
+            return found;
+        }
+        // Nodes of upper levels, one by one: there are few.
+        for (size_t i = 0; i < count; ++i) {
+            uint64_t key;
+            if (!query->functions->scan_slots(&query->vector, rows, rows_of + i, 1, threshold, &key)) continue;
+            keys[found++] = (key & ~0xFFFFFFFFull) | (uint64_t)numbers[i] << shift;
+        }
+        return found;
+    }
+    float distances[NT_DEGREE_LIMIT + 16];
+    sq8_distances(kind, query, rows, rows_of, count, ahead, distances);
+    return keys_within(distances, numbers, count, threshold, shift, keys);
+}
+
+/// Reads a list: what of it has not been seen goes to `numbers`, marked as seen from now on. A number that no node has,
+/// as NT_NO_NODE, becomes `count`, which counts as seen: so the loop needs no branch, and a damaged list does no harm.
+INLINE size_t unseen(const uint32_t *list, size_t degree, uint32_t count, uint16_t *visited, uint16_t epoch, uint32_t *numbers) {
+    size_t n = 0;
+    for (size_t i = 0; i < degree; ++i) {
+        uint32_t number = list[i] < count ? list[i] : count;
+        numbers[n] = number;
+        n += visited[number] != epoch;
+        visited[number] = epoch;
+    }
+    return n;
+}
+
+INLINE const uint32_t *list_of(const nt_level *level, bool upper, uint32_t number) {
+    if (!upper) return (const uint32_t *)graph_row(&level->links, number);
+    const nt_upper_node *node = (const nt_upper_node *)graph_row(&level->nodes, number);
+    uint64_t list = (uint64_t)node->first_list + level->level - 1;
+    if (node->level < level->level || list >= level->list_count) return NULL;
+    return (const uint32_t *)graph_row(&level->links, (uint32_t)list);
+}
+
+INLINE void search_level(nt_traversal_kind kind, bool upper, const nt_level *given, const nt_traversal_query *query, nt_beam *beam) {
+    // Copies, so that the compiler knows that what is written below leaves them alone.
+    const nt_level level = *given;
+    const size_t capacity = beam->capacity, prefetched = prefetched_bytes(kind, query, &level.rows);
+    uint64_t *const pool = beam->pool;
+    uint16_t *const visited = beam->visited;
+    const uint16_t epoch = beam->epoch;
+    size_t pool_count = beam->pool_count, cursor = beam->cursor;
+    uint64_t hops = 0, computed = 0;
+    uint32_t numbers[NT_DEGREE_LIMIT + 1], slots[NT_DEGREE_LIMIT + 1];
+    uint64_t keys[NT_DEGREE_LIMIT + 16];
+    float threshold = pool_count < capacity ? __builtin_inff() : nt_key_distance(pool[pool_count - 1]);
+    while (cursor < pool_count) {
+        if (pool[cursor] & 1) {
+            ++cursor;
+            continue;
+        }
+        const uint32_t node = nt_pool_node(pool[cursor]);
+        pool[cursor++] |= 1;
+        const uint32_t *list = list_of(&level, upper, node);
+        if (upper && !list) continue;
+        size_t count = unseen(list, level.degree, level.count, visited, epoch, numbers);
+        if (upper) {
+            size_t kept = 0;
+            for (size_t i = 0; i < count; ++i) {
+                uint32_t slot = ((const nt_upper_node *)graph_row(&level.nodes, numbers[i]))->slot;
+                numbers[kept] = numbers[i];
+                slots[kept] = slot;
+                kept += slot < level.row_count;
+            }
+            count = kept;
+        }
+        const uint32_t *rows_of = upper ? slots : numbers;
+        for (size_t i = 0; i < count; ++i) prefetch_bytes(graph_row(&level.rows, rows_of[i]), prefetched);
+        // The list that most probably is read next.
+        if (!upper && cursor < pool_count)
+            prefetch_bytes(graph_row(&level.links, nt_pool_node(pool[cursor])), level.degree * sizeof(uint32_t));
+        ++hops;
+        computed += count;
+        if (!count) continue;
+        size_t found = row_keys(kind, query, &level.rows, rows_of, numbers, count, count, threshold, 1, keys);
+        for (size_t i = 0; i < found; ++i) {
+            size_t position = nt_pool_insert(pool, &pool_count, capacity, keys[i]);
+            cursor = position < cursor ? position : cursor;
+        }
+        if (found && pool_count == capacity) threshold = nt_key_distance(pool[capacity - 1]);
+    }
+    beam->pool_count = pool_count;
+    beam->cursor = cursor;
+    beam->hops += hops;
+    beam->distances += computed;
+}
+
+#define TRAVERSAL_FUNCTIONS(name, kind) \
+    TARGET static void distances_##name(const nt_traversal_query *query, const nt_rows *rows, const uint32_t *numbers, \
+                                        size_t count, float *out) { \
+        for (size_t i = 0; i < count; i += SCAN_ROWS) { \
+            size_t n = count - i < SCAN_ROWS ? count - i : SCAN_ROWS, ahead = n < SCAN_AHEAD_ROWS ? n : SCAN_AHEAD_ROWS; \
+            float part[SCAN_ROWS]; \
+            const size_t prefetched = prefetched_bytes(kind, query, rows); \
+            for (size_t j = 0; j < ahead; ++j) prefetch_bytes(graph_row(rows, numbers[i + j]), prefetched); \
+            if (kind == NT_TRAVERSE_VECTORS) { \
+                const void *pointers[SCAN_ROWS]; \
+                float norms[SCAN_ROWS]; \
+                for (size_t j = 0; j < n; ++j) { \
+                    const char *chunk = rows->blocks[numbers[i + j] >> rows->block_shift]; \
+                    size_t position = numbers[i + j] & ((1u << rows->block_shift) - 1); \
+                    pointers[j] = chunk + position * rows->stride; \
+                    norms[j] = ((const float *)(chunk + (rows->stride << rows->block_shift)))[position]; \
+                } \
+                query->functions->gathered(&query->vector, pointers, norms, n, out + i); \
+            } else { \
+                sq8_distances(kind, query, rows, numbers + i, n, ahead, part); \
+                memcpy(out + i, part, n * sizeof(float)); \
+            } \
+        } \
+    } \
+    TARGET static size_t scan_##name(const nt_traversal_query *query, const nt_rows *rows, const uint32_t *numbers, \
+                                     size_t count, float threshold, uint64_t *keys) { \
+        size_t found = 0; \
+        for (size_t i = 0; i < count; i += SCAN_ROWS) { \
+            size_t n = count - i < SCAN_ROWS ? count - i : SCAN_ROWS, ahead = n < SCAN_AHEAD_ROWS ? n : SCAN_AHEAD_ROWS; \
+            const size_t prefetched = prefetched_bytes(kind, query, rows); \
+            for (size_t j = 0; j < ahead; ++j) prefetch_bytes(graph_row(rows, numbers[i + j]), prefetched); \
+            found += row_keys(kind, query, rows, numbers + i, numbers + i, n, ahead, threshold, 0, keys + found); \
+        } \
+        return found; \
+    } \
+    TARGET static void search_##name(const nt_level *level, const nt_traversal_query *query, nt_beam *beam) { \
+        if (level->level) search_level(kind, true, level, query, beam); \
+        else search_level(kind, false, level, query, beam); \
+    }
+
+TRAVERSAL_FUNCTIONS(vectors, NT_TRAVERSE_VECTORS)
+TRAVERSAL_FUNCTIONS(sq8_l2, NT_TRAVERSE_SQ8_L2)
+TRAVERSAL_FUNCTIONS(sq8_dot, NT_TRAVERSE_SQ8_DOT)
+
+#define TRAVERSAL_ENTRY(name) {distances_##name, scan_##name, search_##name}
+
+static const nt_traversal traversals[3] = {TRAVERSAL_ENTRY(vectors), TRAVERSAL_ENTRY(sq8_l2), TRAVERSAL_ENTRY(sq8_dot)};

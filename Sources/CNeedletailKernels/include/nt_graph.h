@@ -1,0 +1,146 @@
+// Best-first search in a neighbour graph, and the distances that it compares: of the stored vectors themselves, or of
+// 8-bit codes of them (SQ8).
+//
+// The whole loop is one function: a hop reads one list of neighbours, drops those seen before without a branch, has the
+// others' rows fetched while the hop before is still being computed, and puts what is near enough into a sorted pool.
+// Nothing is allocated, locked or counted by reference on the way; all memory is the caller's.
+//
+// Lists. A list is up to `degree` node numbers (uint32_t), ended by NT_NO_NODE where it is shorter. A number at or above
+// the graph's count, as only a damaged file holds, is skipped: a search reads nothing outside the arrays it is given.
+// Lists may be changed by other threads while they are read, an entry at a time.
+//
+// Codes. A row of SQ8 codes is `byte_count` bytes, the dimension rounded up to 64, zero behind the dimension. The order of
+// codes is that of values. Of two rows of codes
+//     l2   raw = Σ (q - c)², unsigned (exact up to dimension 65,536)
+//     dot  raw = Σ tq (c - 128), tq signed: a row c as a query is tq = c - 128; c is 1 ... 255
+// and the distance is offset + scale × raw in f32, which is the same, bit for bit, in every tier.
+#pragma once
+#include "nt_distance.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// Ends a list.
+#define NT_NO_NODE 0xFFFFFFFFu
+/// Node numbers are below this: a pool's key needs a bit for itself.
+#define NT_NODE_LIMIT 0x7FFFFFFFu
+/// Most entries of one list.
+#define NT_DEGREE_LIMIT 128
+
+typedef enum {
+    NT_TRAVERSE_VECTORS = 0,  ///< rows are stored vectors, of any metric and element
+    NT_TRAVERSE_SQ8_L2 = 1,
+    NT_TRAVERSE_SQ8_DOT = 2,
+} nt_traversal_kind;
+
+/// A query, prepared for one kind of rows.
+typedef struct {
+    /// SQ8: `byte_count` codes, 64-byte aligned, zero behind the dimension; uint8_t for l2, int8_t for dot.
+    const void *codes;
+    size_t byte_count;
+    float scale, offset;
+    /// SQ8 dot: 128 × Σ codes.
+    int32_t correction;
+    /// Stored vectors: their functions, and the query as these take it.
+    const nt_distance *functions;
+    nt_query vector;
+} nt_traversal_query;
+
+/// A node of the upper levels, as stored.
+typedef struct {
+    uint32_t slot;        ///< its row
+    uint32_t first_list;  ///< its list on level l ≥ 1 is number first_list + l - 1
+    uint32_t level;       ///< its highest level, at least 1
+    uint32_t reserved;
+} nt_upper_node;
+
+/// One level of a graph. Level 0: a node's number is that of its row and of its list. Upper levels: it is that of an
+/// nt_upper_node, which says where they are.
+typedef struct {
+    nt_rows rows;      ///< what distances are computed of
+    nt_rows links;     ///< lists
+    uint32_t degree;   ///< at most NT_DEGREE_LIMIT
+    uint32_t count;    ///< nodes: numbers 0 ..< count
+    uint32_t level;
+    // Not read on level 0.
+    nt_rows nodes;        ///< rows of nt_upper_node
+    uint32_t row_count;   ///< of `rows`
+    uint32_t list_count;  ///< of `links`
+} nt_level;
+
+/// The key of a node in a pool: ordered by distance, then number; its lowest bit tells that the node's list has been read.
+static inline uint64_t nt_pool_key(float distance, uint32_t number) { return nt_key(distance, number << 1); }
+static inline uint32_t nt_pool_node(uint64_t key) { return (uint32_t)key >> 1; }
+
+/// The state of one search.
+typedef struct {
+    /// Keys of the nearest nodes so far, ascending. Room for `capacity` + 1.
+    uint64_t *pool;
+    size_t pool_count;
+    /// efSearch: how many nodes are kept; at least 1.
+    size_t capacity;
+    /// Position from which on a node may not have been expanded; all before have.
+    size_t cursor;
+    /// One number a node, equal to `epoch` where the node has been seen, and one more, which must be equal to `epoch`.
+    uint16_t *visited;
+    uint16_t epoch;
+    /// Lists read, distances computed; added to.
+    uint64_t hops, distances;
+} nt_beam;
+
+/// The functions of one kind of rows in one tier.
+typedef struct {
+    /// Distances of `count` rows, prefetched some rows ahead, to out[0 ..< count].
+    void (*distances)(const nt_traversal_query *query, const nt_rows *rows, const uint32_t *numbers, size_t count, float *out);
+
+    /// Keys (`nt_key`) of those of `count` rows whose distance is at most `threshold`, in order; returns how many.
+    size_t (*scan)(const nt_traversal_query *query, const nt_rows *rows, const uint32_t *numbers, size_t count,
+                   float threshold, uint64_t *keys);
+
+    /// Expands the nearest node of the pool that has not been, until all of the pool have. Nodes in the pool at the start
+    /// must be marked as visited.
+    void (*search)(const nt_level *level, const nt_traversal_query *query, nt_beam *beam);
+} nt_traversal;
+
+/// The functions of a kind in the tier in use.
+const nt_traversal *nt_traversal_for(nt_traversal_kind kind);
+
+/// The same in a given tier, or null where this build or this CPU lacks it.
+const nt_traversal *nt_traversal_of(nt_cpu_tier tier, nt_traversal_kind kind);
+
+/// Puts a key in its place in a pool of at most `capacity`, dropping the last where it is full. Returns the key's
+/// position, or `capacity` where it had no place. The pool has room for one more than `capacity`.
+static inline size_t nt_pool_insert(uint64_t *pool, size_t *count, size_t capacity, uint64_t key) {
+    size_t n = *count;
+    if (n == capacity && key >= pool[n - 1]) return capacity;
+    // Binary search without a branch that could be mispredicted.
+    const uint64_t *base = pool;
+    size_t length = n;
+    while (length > 1) {
+        size_t half = length / 2;
+        base += (base[half - 1] < key) * half;
+        length -= half;
+    }
+    size_t position = (size_t)(base - pool) + (length == 1 && *base < key);
+    memmove(pool + position + 1, pool + position, (n - position) * sizeof(uint64_t));
+    pool[position] = key;
+    *count = n < capacity ? n + 1 : capacity;
+    return position;
+}
+
+// MARK: SQ8 codes
+
+/// Codes of `count` values: round((value - minimum) × inverse_step), held within 0 ... 255; `codes` has `byte_count`
+/// bytes, of which those behind `count` become 0.
+void nt_sq8_encode_l2(const float *values, size_t count, float minimum, float inverse_step, uint8_t *codes, size_t byte_count);
+
+/// Codes of `count` values: 128 + round(value × inverse_step), held within 1 ... 255; the rest 0.
+void nt_sq8_encode_dot(const float *values, size_t count, float inverse_step, uint8_t *codes, size_t byte_count);
+
+/// A row of dot codes (0 behind `count`) as a query: c - 128 of `count` bytes, 0 behind. Returns the query's correction.
+int32_t nt_sq8_query_dot(const uint8_t *row, size_t count, int8_t *codes, size_t byte_count);
+
+#ifdef __cplusplus
+}
+#endif

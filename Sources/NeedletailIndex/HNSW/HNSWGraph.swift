@@ -1,0 +1,96 @@
+import CNeedletailKernels
+import NeedletailStorage
+
+/// An HNSW index where it lies: in the memory map, or in the memory of a build.
+///
+/// Making one checks the header against the arrays, so that no search, whatever the lists hold, reads outside them: a
+/// number in a list is compared with the count before it is followed, and nothing else in the arrays is an address.
+package struct HNSWGraph: @unchecked Sendable {
+    package let header: HNSWHeader
+    package let links: ChunkedRows
+    package let upperNodes: ChunkedRows
+    package let upperLinks: ChunkedRows
+    package let codes: ChunkedRows
+    package let neighborBlocks: ChunkedRows
+    package let tables: [Float]
+    /// The vectors as stored; may hold more rows than the graph covers.
+    package let vectors: VectorBlocks
+
+    /// - Parameters:
+    ///   - arrays: by ``HNSWArray``; one that is not used has no rows.
+    /// - Throws: where the header's values are out of range or do not fit the arrays.
+    package init(header: HNSWHeader, arrays: [ChunkedRows], tables: [Float] = [], vectors: VectorBlocks) throws(HNSWError) {
+        guard arrays.count > HNSWArray.neighborBlocks.rawValue else { throw HNSWError("an array of the index is missing") }
+        self.header = header
+        links = arrays[HNSWArray.links.rawValue]
+        upperNodes = arrays[HNSWArray.upperNodes.rawValue]
+        upperLinks = arrays[HNSWArray.upperLinks.rawValue]
+        codes = arrays[HNSWArray.codes.rawValue]
+        neighborBlocks = arrays[HNSWArray.neighborBlocks.rawValue]
+        self.tables = tables
+        self.vectors = vectors
+        try validate()
+    }
+
+    private func validate() throws(HNSWError) {
+        let header = header
+        guard HNSWHeader.mLimits.contains(header.m) else { throw HNSWError("m is \(header.m)") }
+        guard header.dimension > 0, vectors.stride >= header.dimension * header.element.byteCount else {
+            throw HNSWError("the dimension \(header.dimension) does not fit the collection")
+        }
+        guard header.count >= 0, header.count <= min(vectors.count, HNSWHeader.countLimit) else {
+            throw HNSWError("\(header.count) slots are covered of \(vectors.count)")
+        }
+        guard header.upperCount >= 0, header.upperCount <= header.count, header.upperListCount >= header.upperCount,
+            header.upperListCount <= header.upperCount * HNSWHeader.maximumLevel, (0 ... HNSWHeader.maximumLevel).contains(header.maxLevel)
+        else { throw HNSWError("\(header.upperCount) upper nodes with \(header.upperListCount) lists on \(header.maxLevel) levels") }
+        if let entry = header.entrySlot {
+            guard entry < header.count else { throw HNSWError("the entry point is slot \(entry) of \(header.count)") }
+            if header.maxLevel > 0 {
+                guard let upper = header.entryUpper, upper < header.upperCount else { throw HNSWError("the entry point is not an upper node") }
+            }
+        }
+        if header.quantization != .rabitq { try check(links, .links, count: header.count, stride: header.linkStride) }
+        try check(upperNodes, .upperNodes, count: header.upperCount, stride: HNSWHeader.upperNodeStride)
+        try check(upperLinks, .upperLinks, count: header.upperListCount, stride: header.upperLinkStride)
+        if header.quantization == .sq8 {
+            guard let sq8 = header.sq8, sq8.isValid, sq8.metric == header.metric, sq8.dimension == header.dimension else {
+                throw HNSWError("the scale of the codes is missing or does not fit")
+            }
+            try check(codes, .codes, count: header.count, stride: sq8.rowByteCount)
+        }
+    }
+
+    private func check(_ rows: ChunkedRows, _ array: HNSWArray, count: Int, stride: Int) throws(HNSWError) {
+        guard rows.count >= count, count == 0 || rows.stride == stride else {
+            throw HNSWError("array \(array) holds \(rows.count) rows of \(rows.stride) bytes, not \(count) of \(stride)")
+        }
+    }
+}
+
+extension ChunkedRows {
+    /// As the kernels take it.
+    var rows: nt_rows {
+        // A C array of non-null pointers imports as one of optional pointers, which have the same layout.
+        let chunks = UnsafeRawPointer(pointers).assumingMemoryBound(to: UnsafeRawPointer?.self)
+        return nt_rows(blocks: chunks, stride: stride, block_shift: UInt32(shift))
+    }
+}
+
+extension HNSWGraph {
+    /// What distances are computed of while the graph is traversed.
+    var traversalRows: nt_rows { header.quantization == .none ? vectors.rows : codes.rows }
+
+    var traversalKind: nt_traversal_kind {
+        header.quantization == .none ? NT_TRAVERSE_VECTORS : SQ8Quantizer.traversalKind(header.metric)
+    }
+
+    /// A level as the kernels take it.
+    func level(_ level: Int) -> nt_level {
+        let upper = level > 0
+        return nt_level(
+            rows: traversalRows, links: upper ? upperLinks.rows : links.rows,
+            degree: UInt32(upper ? header.upperDegree : header.degree), count: UInt32(upper ? header.upperCount : header.count),
+            level: UInt32(level), nodes: upperNodes.rows, row_count: UInt32(header.count), list_count: UInt32(header.upperListCount))
+    }
+}
