@@ -19,6 +19,7 @@ extension NeedletailError {
             case .tooLarge: .tooLarge
             case .invalidArgument: .invalidArgument
             case .closed: .closed
+            case .indexConflict: .indexConflict
             }
         self.init(
             code, error.message, expected: error.expected, actual: error.actual, row: error.row, path: error.path)

@@ -10,18 +10,19 @@ final class ReadView: @unchecked Sendable {
 
     /// Exact search over all slots.
     let flat: FlatIndex
-    /// The index, if the collection has one.
-    let graph: GraphIndex?
+    /// The index, if the collection has one; or why it cannot be used.
+    private let index: Result<GraphIndex?, NeedletailError>
     /// The ids that are integers.
     private let keys: UnsafeBufferPointer<ColumnSegment>
     private let keyShift: Int
 
-    private init(_ table: TableSnapshot, _ collection: Collection) throws(StorageError) {
+    private init(_ table: TableSnapshot, _ collection: Collection) throws(NeedletailError) {
         let schema = collection.schema
-        graph = nil
+        let column = try storage { () throws(StorageError) in try table.keyColumn() }
+        // A damaged index must not keep anyone from the records.
+        do throws(NeedletailError) { index = .success(try GraphIndex(table, collection)) } catch { index = .failure(error) }
         flat = FlatIndex(
             vectors: table.vectors, dimension: schema.dimension, metric: schema.metric.indexMetric, element: schema.element.indexElement)
-        let column = try table.keyColumn()
         keyShift = column.capacityShift
         let copy = UnsafeMutableBufferPointer<ColumnSegment>.allocate(capacity: column.segments.count)
         _ = copy.initialize(from: column.segments)
@@ -30,10 +31,13 @@ final class ReadView: @unchecked Sendable {
 
     deinit { keys.deallocate() }
 
+    /// The index, if the collection has one.
+    func graph() throws(NeedletailError) -> GraphIndex? { try index.get() }
+
     /// The view of a table, made now if nobody has asked for it before.
     static func of(_ table: TableSnapshot, _ collection: Collection) throws(NeedletailError) -> ReadView {
         if let view = table.view.load() { return unsafeDowncast(view, to: ReadView.self) }
-        let view = try storage { () throws(StorageError) in try ReadView(table, collection) }
+        let view = try ReadView(table, collection)
         // Of several queries that make one at the same time, the first one's serves all.
         return unsafeDowncast(table.view.storeIfNil(view), to: ReadView.self)
     }

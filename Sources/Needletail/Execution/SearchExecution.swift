@@ -22,15 +22,17 @@ struct SearchExecution {
 
     /// The plan for what is asked.
     func plan(_ request: SearchRequest) throws(NeedletailError) -> SearchPlan {
-        let facts = SearchFacts(liveCount: table.liveCount, matchingCount: matching?.count, index: view.graph?.facts)
-        return try SearchPlan.choose(request, facts, calibration: view.graph?.calibration, collection: collection.name)
+        if request.isExact { return exactPlan }
+        let graph = try view.graph()
+        let facts = SearchFacts(liveCount: table.liveCount, matchingCount: matching?.count, index: graph?.facts)
+        return try SearchPlan.choose(request, facts, calibration: graph?.calibration, collection: collection.name)
     }
 
     // MARK: Neighbours
 
     /// The `k` nearest, ascending, and the plan that found them: the one given, unless it came up short.
     func nearest(to query: [Float], k: Int, plan: SearchPlan, threads: Int) throws(NeedletailError) -> ([Neighbor], SearchPlan) {
-        if case .hnsw(let efSearch, _, _, _) = plan, let graph = view.graph {
+        if case .hnsw(let efSearch, _, _, _) = plan, let graph = try view.graph() {
             let found = query.withUnsafeBufferPointer { query in
                 withMasks { nearest(to: query, in: graph, k: k, efSearch: efSearch, threads: threads, allowed: $0, deleted: $1) }
             }
@@ -47,7 +49,7 @@ struct SearchExecution {
     func within(_ radius: Float, of query: [Float], limit: Int?, plan: SearchPlan, threads: Int) throws(NeedletailError) -> [Neighbor] {
         query.withUnsafeBufferPointer { query in
             withMasks { allowed, deleted in
-                guard case .hnsw(let efSearch, _, _, _) = plan, let graph = view.graph else {
+                guard case .hnsw(let efSearch, _, _, _) = plan, let graph = try view.graph() else {
                     return view.flat.search(within: radius, of: query, limit: limit, allowed: allowed, deleted: deleted, threads: threads)
                 }
                 let covered = graph.search(within: radius, of: query, efSearch: efSearch, limit: limit, allowed: allowed, deleted: deleted)
@@ -63,7 +65,7 @@ struct SearchExecution {
     func nearest(
         toEach queries: [Float], count: Int, k: Int, plan: SearchPlan, threads: Int
     ) throws(NeedletailError) -> [([Neighbor], SearchPlan)] {
-        guard case .hnsw(let efSearch, _, _, _) = plan, let graph = view.graph else {
+        guard case .hnsw(let efSearch, _, _, _) = plan, let graph = try view.graph() else {
             let found = queries.withUnsafeBufferPointer { queries in
                 withMasks { view.flat.search(batch: queries, count: count, k: k, allowed: $0, deleted: $1, threads: threads) }
             }

@@ -83,7 +83,7 @@ extension SearchPlan {
         if let efSearch = request.efSearch { return graph(efSearch) }
         // Only comparing all finds all for certain.
         let recall = request.recall ?? defaultRecall
-        guard !request.isExact, recall < 1, let efSearch = calibration.efSearch(recall: recall, k: request.k) else { return exact }
+        guard recall < 1, let efSearch = calibration.efSearch(recall: recall, k: request.k) else { return exact }
         let candidates = Double(facts.matchingCount ?? facts.liveCount)
         let visits = Double(efSearch) * Double(index.degree) * Double(index.coveredCount)
         return candidates * candidates < visits ? exact : graph(efSearch)

@@ -1,22 +1,26 @@
 import Foundation
+import NeedletailIndex
 
 /// How recall grows with `efSearch`, measured on the collection's own records when the index was built; stored with the index.
 ///
 /// This curve is what turns a recall that is asked for into an `efSearch`, and tells which recall a search has given.
-struct Calibration: Codable, Sendable, Hashable {
+struct Calibration: Sendable, Hashable {
     /// The curve for one k: recall@k at each `efSearch` of the ladder, both rising.
-    struct Curve: Codable, Sendable, Hashable {
+    struct Curve: Sendable, Hashable {
         var k: Int
         var efSearch: [Int]
         var recall: [Double]
     }
 
     /// By rising k.
-    var curves: [Curve] = []
-    /// How many records were asked with.
-    var queryCount = 0
-    /// How many slots the index covered then.
-    var coveredCount = 0
+    let curves: [Curve]
+
+    /// The curves through points that were measured.
+    init(_ points: [HNSWHeader.CalibrationPoint]) {
+        curves = Set(points.map(\.k)).sorted().map { k in
+            Curve(k: k, measured: points.filter { $0.k == k }.map { ($0.efSearch, $0.recall) }.sorted { $0.0 < $1.0 })
+        }
+    }
 
     /// The settings that are measured.
     static let ladder = [10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512]
