@@ -50,6 +50,10 @@ public struct CollectionInformation: Sendable, Hashable, Codable {
     public var deletedCount: Int
     /// Bytes that the vectors of all slots take.
     public var vectorByteCount: Int
+    /// The collection's index, if it has one that can be used.
+    public var index: IndexInformation?
+    /// Why the index cannot be used, if so.
+    public var indexProblem: String?
 }
 
 /// Something that is wrong inside a file.
@@ -71,11 +75,13 @@ extension Database {
         var collections: [CollectionInformation] = []
         for name in try storage({ () throws(StorageError) in try snapshot.tableNames() }).sorted() {
             guard let table = try storage({ () throws(StorageError) in try snapshot.table(name) }) else { continue }
-            let schema = try Schema(decoding: table.descriptor.userInfo, collection: name, path: path)
-            collections.append(
-                CollectionInformation(
-                    name: name, schema: schema, count: table.liveCount, deletedCount: table.slotCount - table.liveCount,
-                    vectorByteCount: table.slotCount * schema.vectorByteCount))
+            let collection = try Collection(named: name, in: self, snapshot: snapshot, pinned: true)
+            let schema = collection.schema
+            var information = CollectionInformation(
+                name: name, schema: schema, count: table.liveCount, deletedCount: table.slotCount - table.liveCount,
+                vectorByteCount: table.slotCount * schema.vectorByteCount)
+            do throws(NeedletailError) { information.index = try collection.index() } catch { information.indexProblem = error.message }
+            collections.append(information)
         }
         return DatabaseInformation(
             path: path, formatVersion: facts.formatVersion, fileByteCount: facts.fileByteCount, usedByteCount: facts.usedByteCount,

@@ -11,7 +11,7 @@ extension NeedletailError {
             case .readOnly: .readOnly
             case .mapFull: .mapFull
             case .diskFull: .diskFull
-            case .busy, .indexConflict: .busy
+            case .busy: .busy
             case .ioError, .notFound: .io
             case .duplicateKey: .duplicateID
             case .unknownTable: .unknownCollection

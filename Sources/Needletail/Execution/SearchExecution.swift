@@ -47,9 +47,11 @@ struct SearchExecution {
 
     /// All within the (internal) distance `radius`, ascending.
     func within(_ radius: Float, of query: [Float], limit: Int?, plan: SearchPlan, threads: Int) throws(NeedletailError) -> [Neighbor] {
-        query.withUnsafeBufferPointer { query in
+        var graph: GraphIndex?
+        if case .hnsw = plan { graph = try view.graph() }
+        return query.withUnsafeBufferPointer { query in
             withMasks { allowed, deleted in
-                guard case .hnsw(let efSearch, _, _, _) = plan, let graph = try view.graph() else {
+                guard case .hnsw(let efSearch, _, _, _) = plan, let graph else {
                     return view.flat.search(within: radius, of: query, limit: limit, allowed: allowed, deleted: deleted, threads: threads)
                 }
                 let covered = graph.search(within: radius, of: query, efSearch: efSearch, limit: limit, allowed: allowed, deleted: deleted)
@@ -118,7 +120,7 @@ struct SearchExecution {
     }
 
     /// How many records take part.
-    private var candidateCount: Int { matching?.count ?? table.liveCount }
+    var candidateCount: Int { matching?.count ?? table.liveCount }
 
     private var exactPlan: SearchPlan { .exact(compared: candidateCount) }
 

@@ -91,12 +91,15 @@ struct IndexBuild: Sendable {
     private func builder(_ table: TableSnapshot, _ description: IndexDescription) -> HNSWBuilder {
         let schema = collection.schema
         let source = HNSWSource(
-            vectors: table.vectors, deleted: table.deleted, dimension: schema.dimension, metric: schema.metric.indexMetric,
-            element: schema.element.indexElement)
-        guard case .hnsw(let m, let efConstruction, let quantization, let seed) = description
-        let options = HNSWOptions(
-            m: m, efConstruction: efConstruction, quantization: quantization.resolved(for: schema), seed: seed, threads: threads,
-            memoryLimit: memoryLimit)
+            vectors: table.vectors, dimension: schema.dimension, metric: schema.metric.indexMetric,
+            element: schema.element.indexElement, deleted: table.deleted)
+        let options: HNSWOptions
+        switch description {
+        case .hnsw(let m, let efConstruction, let quantization, let seed):
+            options = HNSWOptions(
+                m: m, efConstruction: efConstruction, quantization: quantization.resolved(for: schema), seed: seed, threads: threads,
+                memoryLimit: memoryLimit)
+        }
         let (progress, cancellation) = (progress, cancellation)
         return HNSWBuilder(
             source, options: options,

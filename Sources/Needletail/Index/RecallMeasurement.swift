@@ -5,7 +5,9 @@ import Synchronization
 
 /// Measures how much a graph finds, by the settings of a search: a sample of its own records is asked with, each left out of its
 /// own answer, and what comes back is compared with the exact answer.
-struct RecallMeasurement {
+struct RecallMeasurement: @unchecked Sendable {
+    // `@unchecked`: bitmaps and vectors are constant while it measures.
+
     private let graph: HNSWGraph
     private let deleted: UnsafeBufferPointer<UInt64>?
     private let threads: Int
