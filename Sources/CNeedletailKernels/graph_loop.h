@@ -21,6 +21,8 @@
 #define SCAN_AHEAD_ROWS 8
 // Rows that a scan computes between two looks at the threshold.
 #define SCAN_ROWS 64
+// Rows of one hop: a list, or in two hops less than one and another whole one.
+#define HOP_ROWS (2 * NT_DEGREE_LIMIT)
 
 INLINE const char *graph_row(const nt_rows *rows, uint32_t number) {
     const char *chunk = rows->blocks[number >> rows->block_shift];
@@ -60,7 +62,7 @@ INLINE void sq8_distances(nt_traversal_kind kind, const nt_traversal_query *quer
 }
 
 /// The keys, (distance, number << shift), of rows within the threshold. `rows_of`: the rows' numbers, where they are not
-/// the nodes'. At most NT_DEGREE_LIMIT of them.
+/// the nodes'. At most HOP_ROWS of them.
 INLINE size_t row_keys(nt_traversal_kind kind, const nt_traversal_query *query, const nt_rows *rows,
                        const uint32_t *rows_of, const uint32_t *numbers, size_t count, size_t ahead, float threshold,
                        unsigned shift, uint64_t *keys) {
@@ -80,7 +82,7 @@ INLINE size_t row_keys(nt_traversal_kind kind, const nt_traversal_query *query, 
         }
         return found;
     }
-    float distances[NT_DEGREE_LIMIT + 16];
+    float distances[HOP_ROWS + 16];
     sq8_distances(kind, query, rows, rows_of, count, ahead, distances);
     return keys_within(distances, numbers, count, threshold, shift, keys);
 }
@@ -98,6 +100,45 @@ INLINE size_t unseen(const uint32_t *list, size_t degree, uint32_t count, uint16
     return n;
 }
 
+INLINE bool may_return(const nt_beam *beam, uint32_t number) {
+    uint64_t word = beam->allowed ? beam->allowed[number >> 6] : ~0ull;
+    if (beam->deleted) word &= ~beam->deleted[number >> 6];
+    return word >> (number & 63) & 1;
+}
+
+/// The same where only nodes that may be returned are of interest: in place of one that may not, its own neighbours that
+/// may are taken, as long as they are not more than a list holds (ACORN-1, arXiv 2403.04871).
+INLINE size_t unseen_in_two_hops(const nt_level *level, const uint32_t *list, const nt_beam *beam, uint32_t *numbers) {
+    uint16_t *const visited = beam->visited;
+    const uint16_t epoch = beam->epoch;
+    const uint32_t count = level->count;
+    const size_t degree = level->degree;
+    uint32_t fresh[NT_DEGREE_LIMIT + 1], rejected[NT_DEGREE_LIMIT];
+    size_t fresh_count = unseen(list, degree, count, visited, epoch, fresh), n = 0, rejected_count = 0;
+    for (size_t i = 0; i < fresh_count; ++i) {
+        bool taken = may_return(beam, fresh[i]);
+        numbers[n] = fresh[i];
+        n += taken;
+        rejected[rejected_count] = fresh[i];
+        rejected_count += !taken;
+    }
+    for (size_t i = 0; i < rejected_count; ++i)
+        prefetch_bytes(graph_row(&level->links, rejected[i]), degree * sizeof(uint32_t));
+    for (size_t r = 0; r < rejected_count && n < degree; ++r) {
+        const uint32_t *second = (const uint32_t *)graph_row(&level->links, rejected[r]);
+        for (size_t i = 0; i < degree; ++i) {
+            uint32_t number = second[i] < count ? second[i] : count;
+            // What stands for no node has no bit of its own.
+            bool taken = (visited[number] != epoch) & may_return(beam, number < count ? number : 0);
+            numbers[n] = number;
+            n += taken;
+            // One that may not be returned stays unseen: met as a neighbour, it leads to its own.
+            visited[number] = taken ? epoch : visited[number];
+        }
+    }
+    return n;
+}
+
 INLINE const uint32_t *list_of(const nt_level *level, bool upper, uint32_t number) {
     if (!upper) return (const uint32_t *)graph_row(&level->links, number);
     const nt_upper_node *node = (const nt_upper_node *)graph_row(&level->nodes, number);
@@ -106,28 +147,37 @@ INLINE const uint32_t *list_of(const nt_level *level, bool upper, uint32_t numbe
     return (const uint32_t *)graph_row(&level->links, (uint32_t)list);
 }
 
-INLINE void search_level(nt_traversal_kind kind, bool upper, const nt_level *given, const nt_traversal_query *query, nt_beam *beam) {
+typedef enum { PLAIN, UPPER, FILTERED, TWO_HOPS, GROWING } search_mode;
+
+INLINE void search_level(nt_traversal_kind kind, search_mode mode, const nt_level *given, const nt_traversal_query *query, nt_beam *given_beam) {
     // Copies, so that the compiler knows that what is written below leaves them alone.
     const nt_level level = *given;
-    const size_t capacity = beam->capacity, prefetched = prefetched_bytes(kind, query, &level.rows);
-    uint64_t *const pool = beam->pool;
-    uint16_t *const visited = beam->visited;
-    const uint16_t epoch = beam->epoch;
-    size_t pool_count = beam->pool_count, cursor = beam->cursor;
-    uint64_t hops = 0, computed = 0;
-    uint32_t numbers[NT_DEGREE_LIMIT + 1], slots[NT_DEGREE_LIMIT + 1];
-    uint64_t keys[NT_DEGREE_LIMIT + 16];
-    float threshold = pool_count < capacity ? __builtin_inff() : nt_key_distance(pool[pool_count - 1]);
+    nt_beam beam = *given_beam;
+    const bool upper = mode == UPPER;
+    const size_t capacity = beam.capacity, prefetched = prefetched_bytes(kind, query, &level.rows);
+    uint64_t *const pool = beam.pool;
+    size_t pool_count = beam.pool_count, cursor = beam.cursor;
+    uint32_t numbers[HOP_ROWS], slots[HOP_ROWS];
+    uint64_t keys[HOP_ROWS + 16];
+    float threshold = __builtin_inff();
+    if (mode == FILTERED) {
+        if (beam.result_count == beam.result_capacity) threshold = nt_key_distance(beam.results[beam.result_count - 1]);
+    } else if (mode != GROWING && pool_count == capacity) {
+        threshold = nt_key_distance(pool[pool_count - 1]);
+    }
     while (cursor < pool_count) {
         if (pool[cursor] & 1) {
             ++cursor;
             continue;
         }
+        if (mode == FILTERED && nt_key_distance(pool[cursor]) > threshold) break;
+        if (mode == GROWING && beam.overflow_count + HOP_ROWS > beam.overflow_capacity) break;
         const uint32_t node = nt_pool_node(pool[cursor]);
         pool[cursor++] |= 1;
         const uint32_t *list = list_of(&level, upper, node);
         if (upper && !list) continue;
-        size_t count = unseen(list, level.degree, level.count, visited, epoch, numbers);
+        size_t count = mode == TWO_HOPS ? unseen_in_two_hops(&level, list, &beam, numbers)
+            : unseen(list, level.degree, level.count, beam.visited, beam.epoch, numbers);
         if (upper) {
             size_t kept = 0;
             for (size_t i = 0; i < count; ++i) {
@@ -143,20 +193,27 @@ INLINE void search_level(nt_traversal_kind kind, bool upper, const nt_level *giv
         // The list that most probably is read next.
         if (!upper && cursor < pool_count)
             prefetch_bytes(graph_row(&level.links, nt_pool_node(pool[cursor])), level.degree * sizeof(uint32_t));
-        ++hops;
-        computed += count;
+        ++beam.hops;
+        beam.distances += count;
         if (!count) continue;
         size_t found = row_keys(kind, query, &level.rows, rows_of, numbers, count, count, threshold, 1, keys);
         for (size_t i = 0; i < found; ++i) {
+            const uint64_t last = mode == GROWING && pool_count == capacity ? pool[capacity - 1] : 0;
             size_t position = nt_pool_insert(pool, &pool_count, capacity, keys[i]);
+            if (mode == GROWING && last) beam.overflow[beam.overflow_count++] = position < capacity ? last : keys[i];
+            if (mode == FILTERED && may_return(&beam, nt_pool_node(keys[i])))
+                nt_pool_insert(beam.results, &beam.result_count, beam.result_capacity, keys[i]);
             cursor = position < cursor ? position : cursor;
         }
-        if (found && pool_count == capacity) threshold = nt_key_distance(pool[capacity - 1]);
+        if (mode == FILTERED) {
+            if (beam.result_count == beam.result_capacity) threshold = nt_key_distance(beam.results[beam.result_count - 1]);
+        } else if (mode != GROWING && found && pool_count == capacity) {
+            threshold = nt_key_distance(pool[capacity - 1]);
+        }
     }
-    beam->pool_count = pool_count;
-    beam->cursor = cursor;
-    beam->hops += hops;
-    beam->distances += computed;
+    beam.pool_count = pool_count;
+    beam.cursor = cursor;
+    *given_beam = beam;
 }
 
 #define TRAVERSAL_FUNCTIONS(name, kind) \
@@ -195,14 +252,24 @@ INLINE void search_level(nt_traversal_kind kind, bool upper, const nt_level *giv
         return found; \
     } \
     TARGET static void search_##name(const nt_level *level, const nt_traversal_query *query, nt_beam *beam) { \
-        if (level->level) search_level(kind, true, level, query, beam); \
-        else search_level(kind, false, level, query, beam); \
+        if (level->level) search_level(kind, UPPER, level, query, beam); \
+        else search_level(kind, PLAIN, level, query, beam); \
+    } \
+    TARGET static void filtered_##name(const nt_level *level, const nt_traversal_query *query, nt_beam *beam) { \
+        search_level(kind, FILTERED, level, query, beam); \
+    } \
+    TARGET static void two_hops_##name(const nt_level *level, const nt_traversal_query *query, nt_beam *beam) { \
+        search_level(kind, TWO_HOPS, level, query, beam); \
+    } \
+    TARGET static void growing_##name(const nt_level *level, const nt_traversal_query *query, nt_beam *beam) { \
+        search_level(kind, GROWING, level, query, beam); \
     }
 
 TRAVERSAL_FUNCTIONS(vectors, NT_TRAVERSE_VECTORS)
 TRAVERSAL_FUNCTIONS(sq8_l2, NT_TRAVERSE_SQ8_L2)
 TRAVERSAL_FUNCTIONS(sq8_dot, NT_TRAVERSE_SQ8_DOT)
 
-#define TRAVERSAL_ENTRY(name) {distances_##name, scan_##name, search_##name}
+#define TRAVERSAL_ENTRY(name) \
+    {distances_##name, scan_##name, search_##name, filtered_##name, two_hops_##name, growing_##name}
 
 static const nt_traversal traversals[3] = {TRAVERSAL_ENTRY(vectors), TRAVERSAL_ENTRY(sq8_l2), TRAVERSAL_ENTRY(sq8_dot)};

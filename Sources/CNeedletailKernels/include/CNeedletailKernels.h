@@ -1,5 +1,6 @@
 // The inner loops of Needletail in C: see each header below.
 #pragma once
+#include "nt_build.h"
 #include "nt_cpu.h"
 #include "nt_crc32c.h"
 #include "nt_distance.h"

@@ -87,20 +87,46 @@ typedef struct {
     uint16_t epoch;
     /// Lists read, distances computed; added to.
     uint64_t hops, distances;
+
+    /// Of filtered searches: bit set = node may be returned, and the opposite; either may be null. A bit for each node.
+    const uint64_t *allowed, *deleted;
+    /// Of `search_filtered`: the pool of nodes that may be returned.
+    uint64_t *results;
+    size_t result_count, result_capacity;
+    /// Of `search_growing`: keys that the pool had no room for, in no order.
+    uint64_t *overflow;
+    size_t overflow_count, overflow_capacity;
 } nt_beam;
 
+/// Free entries that `search_growing` needs in `overflow` for a hop.
+#define NT_OVERFLOW_ROOM (2 * NT_DEGREE_LIMIT)
+
 /// The functions of one kind of rows in one tier.
+///
+/// Every search expands the nearest node of the pool that has not been, until none is left. Nodes in the pool at the start
+/// must be marked as seen. All but `search` are for level 0.
 typedef struct {
     /// Distances of `count` rows, prefetched some rows ahead, to out[0 ..< count].
     void (*distances)(const nt_traversal_query *query, const nt_rows *rows, const uint32_t *numbers, size_t count, float *out);
 
     /// Keys (`nt_key`) of those of `count` rows whose distance is at most `threshold`, in order; returns how many.
+    /// `keys` has room for 16 more than `count`.
     size_t (*scan)(const nt_traversal_query *query, const nt_rows *rows, const uint32_t *numbers, size_t count,
                    float threshold, uint64_t *keys);
 
-    /// Expands the nearest node of the pool that has not been, until all of the pool have. Nodes in the pool at the start
-    /// must be marked as visited.
     void (*search)(const nt_level *level, const nt_traversal_query *query, nt_beam *beam);
+
+    /// Goes through all nodes and keeps those that may be returned in `results` besides. Ends where the next node is
+    /// farther than the worst of as many results as asked for.
+    void (*search_filtered)(const nt_level *level, const nt_traversal_query *query, nt_beam *beam);
+
+    /// Goes through nodes that may be returned alone, but looks for them two hops far. The pool holds no others but those
+    /// that it held at the start.
+    void (*search_two_hops)(const nt_level *level, const nt_traversal_query *query, nt_beam *beam);
+
+    /// As `search`, but drops nothing: what the pool has no room for goes to `overflow`, so that the search can be
+    /// continued with a larger pool. Returns before its end (cursor < pool_count) where `overflow` may not have room.
+    void (*search_growing)(const nt_level *level, const nt_traversal_query *query, nt_beam *beam);
 } nt_traversal;
 
 /// The functions of a kind in the tier in use.
