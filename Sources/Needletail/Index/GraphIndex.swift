@@ -62,4 +62,7 @@ final class GraphIndex: Sendable {
     ) -> [Neighbor] {
         []
     }
+
+    /// A walk that goes on where it ended, page by page.
+    func cursor(_ vector: [Float], efSearch: Int, _ search: SearchExecution) -> HNSWCursor { HNSWCursor() }
 }

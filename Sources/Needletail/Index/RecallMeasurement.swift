@@ -3,8 +3,12 @@ import NeedletailIndex
 import NeedletailStorage
 import Synchronization
 
-/// Measures how much a graph finds, by the settings of a search: a sample of its own records is asked with, each left out of its
-/// own answer, and what comes back is compared with the exact answer.
+/// Measures how much a graph finds, by the settings of a search: a sample of its own records is asked with, and what comes back
+/// is compared with the exact answer.
+///
+/// Each record of the sample is hidden from its own search: else the walk would come upon it, and find in its links the very
+/// neighbours that are asked for. Measured on 200,000 SIFT vectors at efSearch 16, searches that see the record itself find 0.97 of the
+/// neighbours, those with other queries 0.86, and those that do not see it 0.82.
 struct RecallMeasurement: @unchecked Sendable {
     // `@unchecked`: bitmaps and vectors are constant while it measures.
 
@@ -21,13 +25,16 @@ struct RecallMeasurement: @unchecked Sendable {
         self.deleted = deleted
         self.liveCount = liveCount
         self.threads = threads
-        // The middles of as many equal stretches of the live slots.
+        // Nodes of the upper levels, where a walk begins, cannot be hidden.
+        var upper: Set<UInt32> = []
+        for number in 0 ..< graph.header.upperCount { upper.insert(graph.upperNodes.row(number).load(as: UInt32.self)) }
+        // The middles of as many equal stretches of the live slots, or the next one behind.
         let count = min(Calibration.maximumQueryCount, liveCount)
         var sample: [Int] = []
         var live = 0
         for slot in 0 ..< graph.header.count where sample.count < count {
             if let deleted, deleted[slot >> 6] >> UInt64(slot & 63) & 1 == 1 { continue }
-            if live == (2 * sample.count + 1) * liveCount / (2 * count) { sample.append(slot) }
+            if live >= (2 * sample.count + 1) * liveCount / (2 * count), !upper.contains(UInt32(slot)) { sample.append(slot) }
             live += 1
         }
         self.sample = sample
@@ -92,11 +99,11 @@ struct RecallMeasurement: @unchecked Sendable {
                     let query = UnsafeBufferPointer(rebasing: queries[position * dimension ..< (position + 1) * dimension])
                     let exact = truth[position].prefix(k)
                     guard let farthest = exact.last?.distance else { continue }
-                    // The record itself takes a place that another query would have for a neighbour.
                     let neighbors = graph.search(
-                        query, k: k + 1, ef: efSearch + 1, deleted: deleted, scratch: scratches, statistics: &statistics)
+                        query, k: k, ef: efSearch, deleted: deleted, leavingOut: UInt32(sample[position]), scratch: scratches,
+                        statistics: &statistics)
                     // Of several that are equally far away, each is as good as the other.
-                    let hits = neighbors.lazy.filter { Int($0.slot) != sample[position] && $0.distance <= farthest }.count
+                    let hits = neighbors.lazy.filter { $0.distance <= farthest }.count
                     found.add(min(hits, exact.count), ordering: .relaxed)
                 }
             }

@@ -1,0 +1,130 @@
+import CNeedletailKernels
+import NeedletailStorage
+
+/// What searches did, for EXPLAIN ANALYZE and for tuning.
+package struct HNSWStatistics: Sendable, Equatable {
+    /// Lists read.
+    package var hops = 0
+    /// Distances computed during traversal.
+    package var distances = 0
+    /// Rows whose distance was then computed in full precision.
+    package var rescored = 0
+    /// Searches that found too few rows in the graph and compared all that the filter allows.
+    package var exactFallbacks = 0
+
+    package init() {}
+}
+
+extension HNSWGraph {
+    /// The k nearest slots as far as the graph leads to them, ascending by exact internal distance.
+    ///
+    /// Algorithms 2 and 5 of the paper: greedily through the upper levels, then best first on level 0 with a pool of `ef`.
+    /// The pool is one sorted array for candidates and results, and under quantization its best are rescored.
+    ///
+    /// - Parameters:
+    ///   - query: `dimension` components, finite.
+    ///   - ef: how many nodes the search keeps in view; raised to k.
+    ///   - allowed: bit set = slot may be returned; nil: all may. At least `header.count` bits in whole words, as `deleted`.
+    ///   - deleted: bit set = slot is left out; nil: none is.
+    ///   - statistics: added to.
+    package func search(
+        _ query: UnsafeBufferPointer<Float>, k: Int, ef: Int,
+        allowed: UnsafeBufferPointer<UInt64>? = nil, deleted: UnsafeBufferPointer<UInt64>? = nil,
+        leavingOut hidden: UInt32? = nil, scratch pool: HNSWScratchPool, statistics: inout HNSWStatistics
+    ) -> [Neighbor] {
+        precondition(query.count == header.dimension, "a query has the index's dimension")
+        guard k > 0, let base = query.baseAddress, header.entrySlot != nil else { return [] }
+        let scratch = pool.take()
+        defer { pool.giveBack(scratch) }
+        let k = min(k, header.count), ef = min(max(ef, k), header.count)
+        let prepared = prepare(base, scratch)
+        scratch.reserve(pool: ef)
+        var beam = nt_beam()
+        beam.pool = scratch.pool
+        withUnsafePointer(to: prepared) { prepared in
+            enter(prepared, scratch, &beam)
+            // A node that seems to have been seen is never looked at.
+            if let hidden { scratch.visited[Int(hidden)] = beam.epoch }
+            beam.capacity = ef
+            withUnsafePointer(to: level(0)) { nt_traversal_for(traversalKind).pointee.search($0, prepared, &beam) }
+        }
+        statistics.hops += Int(beam.hops)
+        statistics.distances += Int(beam.distances)
+        return nearest(k, of: beam.pool, count: beam.pool_count, ef: ef, query: prepared.vector, scratch, &statistics)
+    }
+
+    /// The query in the forms that traversal and rescoring need.
+    func prepare(_ query: UnsafePointer<Float>, _ scratch: HNSWScratch) -> nt_traversal_query {
+        scratch.reserve(codes: SQ8Quantizer.rowByteCount(dimension: header.dimension))
+        var prepared = nt_traversal_query()
+        if header.quantization == .sq8, let sq8 = header.sq8 { prepared = sq8.prepare(query, codes: scratch.codes) }
+        prepared.functions = nt_distance_for(header.metric.kernelMetric, header.element.kernelElement)
+        prepared.vector = nt_query(vector: query, dimension: header.dimension, inverse_norm: 0)
+        if header.element == .i8 {
+            nt_narrow_i8(query, scratch.narrowed, header.dimension)
+            prepared.vector.vector = UnsafeRawPointer(scratch.narrowed)
+        }
+        if header.metric == .cosine, let stored = prepared.vector.vector {
+            let element: Element = header.element == .i8 ? .i8 : .f32
+            prepared.vector.inverse_norm = inverseNorm(squared: element.squaredNorm(of: stored, dimension: header.dimension))
+        }
+        return prepared
+    }
+
+    /// Goes through the upper levels, and leaves the node where level 0 begins in the pool: alone, and marked as seen in
+    /// the epoch that the beam then has.
+    func enter(_ query: UnsafePointer<nt_traversal_query>, _ scratch: HNSWScratch, _ beam: inout nt_beam) {
+        let traversal = nt_traversal_for(traversalKind).pointee
+        var slot = header.entrySlot ?? 0, distance: Float = 0
+        var rows = traversalRows
+        traversal.distances(query, &rows, &slot, 1, &distance)
+        beam.distances += 1
+        if header.maxLevel > 0, let entry = header.entryUpper {
+            // One epoch serves all upper levels: what was too far away on one is so on the next.
+            beam.epoch = scratch.beginEpoch(count: header.upperCount)
+            beam.visited = scratch.visited
+            scratch.visited[Int(entry)] = beam.epoch
+            beam.capacity = 1
+            beam.pool_count = 1
+            beam.pool[0] = nt_pool_key(distance, entry)
+            for number in stride(from: header.maxLevel, to: 0, by: -1) {
+                beam.pool[0] &= ~1
+                beam.cursor = 0
+                withUnsafePointer(to: level(number)) { traversal.search($0, query, &beam) }
+            }
+            let node = upperNodes.row(Int(nt_pool_node(beam.pool[0]))).load(as: nt_upper_node.self)
+            // A damaged number would not have been followed, but the entry's own has not been looked at.
+            slot = node.slot < header.count ? node.slot : slot
+            distance = nt_key_distance(beam.pool[0])
+        }
+        beam.epoch = scratch.beginEpoch(count: header.count)
+        beam.visited = scratch.visited
+        scratch.visited[Int(slot)] = beam.epoch
+        beam.pool[0] = nt_pool_key(distance, slot)
+        beam.pool_count = 1
+        beam.cursor = 0
+    }
+
+    /// How many of the best codes are compared in full precision, so that the k nearest are among them.
+    static func rescoreCount(k: Int, ef: Int) -> Int { k + max(2, k / 5) + ef / 8 }
+
+    /// The k nearest of a pool by exact distance.
+    func nearest(
+        _ k: Int, of pool: UnsafeMutablePointer<UInt64>, count: Int, ef: Int, query: nt_query,
+        _ scratch: HNSWScratch, _ statistics: inout HNSWStatistics
+    ) -> [Neighbor] {
+        if header.quantization == .none {
+            return (0 ..< min(k, count)).map { Neighbor(slot: nt_pool_node(pool[$0]), distance: nt_key_distance(pool[$0])) }
+        }
+        let rescored = min(count, Self.rescoreCount(k: k, ef: ef))
+        scratch.reserve(rescored: rescored)
+        for i in 0 ..< rescored { scratch.slots[i] = nt_pool_node(pool[i]) }
+        let functions = nt_distance_for(header.metric.kernelMetric, header.element.kernelElement).pointee
+        var query = query, rows = vectors.rows
+        let found = functions.scan_slots(&query, &rows, scratch.slots, rescored, .infinity, scratch.keys)
+        statistics.rescored += rescored
+        var keys = UnsafeMutableBufferPointer(start: scratch.keys, count: found)
+        keys.sort()
+        return (0 ..< min(k, found)).map { Neighbor(key: scratch.keys[$0]) }
+    }
+}
