@@ -132,7 +132,7 @@ class Database:
         stamp = self.data["meta"].get(b"format", b"")
         need(len(stamp) >= 16 and stamp[:12] == b"Needletail\0\0", "the file is not Needletail's")
         self.version = struct.unpack_from("<I", stamp, 12)[0]
-        need(self.version == 1, f"format version {self.version} is not known here")
+        need(self.version in (1, 2), f"format version {self.version} is not known here")
         for name in ("catalog", "chunks", "tails", "ids", "records", "dictionary"):
             need(name in self.data, f"the database '{name}' is missing")
         self.uuid = self.data["meta"][b"uuid"].hex()
@@ -151,9 +151,12 @@ class Table:
         self.id = description["id"]
         self.types = [column["type"] for column in description["columns"]]
         need(all(kind in WIDTHS for kind in self.types), "a column type is not known here")
-        state = database.data["catalog"][b"s" + struct.pack(">I", self.id)]  # 5.2
+        number = struct.pack(">I", self.id)
+        state = database.data["catalog"][b"s" + number] if database.version == 1 else database.data["tails"][number + b"\xff\xff\xff\xffs"]  # 5.2
         version, columns = struct.unpack_from("<II", state)
-        need(version == 1 and columns == len(self.types), "the counters are malformed")
+        need(version in (1, 2) and columns == len(self.types), "the counters are malformed")
+        is_open, first = struct.unpack_from("<Qq", state, 56) if version == 2 else (0, 0)
+        self.open_run = first if is_open else None
         self.slots, self.sealed, self.live, self.generation = struct.unpack_from("<4Q", state, 8)
         self.dictionaries = [self.dictionary(array) for array in description["columnArrays"]]
         self.read_blocks()
@@ -217,7 +220,8 @@ class Table:
     def read_tail(self):  # section 8
         prefix = struct.pack(">I", self.id)
         size = self.description["vectorByteCount"]
-        for key, value in sorted((key, value) for key, value in self.database.data["tails"].items() if key[:4] == prefix):
+        for key, value in sorted((key, value) for key, value in self.database.data["tails"].items()
+                                 if key[:4] == prefix and len(key) == 8):
             need(struct.unpack(">I", key[4:])[0] == len(self.vectors), "the tail has a gap")
             n, _ = chunk_header(key, value, 5)
             at = 48
@@ -271,6 +275,8 @@ class Table:
         run = max(k for k in ids if k[:5] == prefix and k <= prefix + ordered)
         first = (struct.unpack(">Q", run[5:])[0] ^ 1 << 63) - (1 << 64 if run[5] < 0x80 else 0)
         count, slot = struct.unpack("<QI", ids[run])
+        need((count == 0) == (first == self.open_run), "a run is open that should not be, or the other way round")
+        count = count or self.slots - slot
         need(key - first < count, f"id {key} has no slot")
         return slot + key - first
 

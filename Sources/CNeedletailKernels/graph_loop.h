@@ -92,7 +92,9 @@ INLINE size_t row_keys(nt_traversal_kind kind, const nt_traversal_query *query, 
 INLINE size_t unseen(const uint32_t *list, size_t degree, uint32_t count, uint16_t *visited, uint16_t epoch, uint32_t *numbers) {
     size_t n = 0;
     for (size_t i = 0; i < degree; ++i) {
-        uint32_t number = list[i] < count ? list[i] : count;
+        // Read once: another thread may change it.
+        uint32_t number = __atomic_load_n(list + i, __ATOMIC_RELAXED);
+        number = number < count ? number : count;
         numbers[n] = number;
         n += visited[number] != epoch;
         visited[number] = epoch;

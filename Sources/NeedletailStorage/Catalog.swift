@@ -1,11 +1,16 @@
 import CLMDB
 import Foundation
 
-/// The catalog: `t` + name → the table's descriptor as JSON, `s` + table number (big-endian) → its ``TableState``.
+/// The catalog: `t` + name → the table's descriptor as JSON; and each table's ``TableState``, which stands in `tails`
+/// behind the table's last segment, so that an insert changes both on the same page.
 extension Transaction {
     private func tableKey(_ name: String) -> MDB_val { key([0x74] + Array(name.utf8)) }
 
-    private func stateKey(_ table: UInt32) -> MDB_val { key([0x73] + withUnsafeBytes(of: table.bigEndian) { Array($0) }) }
+    /// Longer than a segment's key, and behind all of them.
+    private func stateKey(_ table: UInt32) -> MDB_val { key(table, .max, 0x73) }
+
+    /// Where format version 1 kept the state: `s` + table number, in the catalog.
+    private func oldStateKey(_ table: UInt32) -> MDB_val { key([0x73] + withUnsafeBytes(of: table.bigEndian) { Array($0) }) }
 
     func tableBytes(_ name: String) throws(StorageError) -> UnsafeRawBufferPointer? {
         guard name.utf8.count <= TableDescriptor.maximumNameByteCount else { return nil }
@@ -25,14 +30,33 @@ extension Transaction {
     }
 
     func state(of table: TableDescriptor) throws(StorageError) -> TableState {
-        guard let bytes = try get(databases.catalog, stateKey(table.id)), let state = TableState(bytes),
-              state.columns.count == table.columns.count
-        else { throw corrupt("the state of collection '\(table.name)' is missing or malformed") }
+        var bytes = try get(databases.tails, stateKey(table.id))
+        if bytes == nil { bytes = try get(databases.catalog, oldStateKey(table.id)) }
+        guard let bytes, let state = TableState(bytes), state.columns.count == table.columns.count else {
+            throw corrupt("the state of collection '\(table.name)' is missing or malformed")
+        }
         return state
     }
 
     func putState(_ state: TableState, of table: TableDescriptor) throws(StorageError) {
-        try put(databases.catalog, stateKey(table.id), state.encoded())
+        try put(databases.tails, stateKey(table.id), state.encoded())
+    }
+
+    /// Moves the states to where they stand since format version 2.
+    func moveStates() throws(StorageError) {
+        var states: [(table: UInt32, bytes: [UInt8])] = []
+        do {
+            var cursor = try Cursor(self, databases.catalog)
+            var found = try cursor.seek(key([0x73]))
+            while found, cursor.key.first == 0x73 {
+                if cursor.key.count == 5 { states.append((cursor.key.bigEndian32(1), Array(cursor.value))) }
+                found = try cursor.next()
+            }
+        }
+        for (table, bytes) in states {
+            try put(databases.tails, stateKey(table), bytes)
+            try delete(databases.catalog, oldStateKey(table))
+        }
     }
 
     func tableNames() throws(StorageError) -> [String] {
@@ -76,7 +100,6 @@ extension Transaction {
         }
         for array in table.columnArrays { try deleteAll(databases.dictionary, prefix: array) }
         for database in [databases.tails, databases.ids, databases.records] { try deleteAll(database, prefix: table.id) }
-        try delete(databases.catalog, stateKey(table.id))
         try delete(databases.catalog, tableKey(table.name))
     }
 }
@@ -114,7 +137,7 @@ final class DescriptorCache: @unchecked Sendable {
         guard let bytes = try transaction.tableBytes(name) else {
             throw StorageError(.unknownTable, "there is no collection '\(name)'", path: transaction.path)
         }
-        if let entry = lock.withLock({ entries[name] }), entry.bytes.elementsEqual(bytes) { return entry.descriptor }
+        if let entry = lock.withLock({ entries[name] }), Self.isSame(entry.bytes, bytes) { return entry.descriptor }
         let copy = Array(bytes)
         let descriptor: TableDescriptor
         do {
@@ -129,5 +152,13 @@ final class DescriptorCache: @unchecked Sendable {
         else { throw transaction.corrupt("the description of collection '\(name)' contradicts itself") }
         lock.withLock { entries[name] = (copy, descriptor) }
         return descriptor
+    }
+
+    /// Every write compares a kilobyte here: by `elementsEqual` that takes longer than finding it in the file.
+    private static func isSame(_ known: [UInt8], _ stored: UnsafeRawBufferPointer) -> Bool {
+        known.withUnsafeBytes { known in
+            guard known.count == stored.count, let a = known.baseAddress, let b = stored.baseAddress else { return false }
+            return memcmp(a, b, known.count) == 0
+        }
     }
 }

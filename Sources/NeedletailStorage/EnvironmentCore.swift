@@ -29,6 +29,9 @@ final class EnvironmentCore: @unchecked Sendable {
     /// Read transactions that run or are about to; guarded by ``FileRegistry``.
     var readCount = 0
 
+    /// The version of the file when it was last looked at; after opening for the writer thread only.
+    var formatVersion: UInt32
+
     let snapshots = SnapshotCache()
     let writer = WriterQueue()
     let descriptors = DescriptorCache()
@@ -55,6 +58,7 @@ final class EnvironmentCore: @unchecked Sendable {
         do throws(StorageError) {
             try FileProbe.checkLength(path: path, calls: calls, environment: opened.handle)
             databases = try opened.prepare(path: path, readOnly: options.readOnly, calls: calls)
+            formatVersion = opened.formatVersion
             guard let identity = try Self.identity(of: path, calls: calls) else {
                 throw StorageError(.notFound, "\(path) was removed while it was opened", path: path)
             }
@@ -115,6 +119,7 @@ final class EnvironmentCore: @unchecked Sendable {
 private struct LMDBFile {
     let handle: OpaquePointer
     let locksByFile: Bool
+    private(set) var formatVersion = FileFormat.version
 
     init(path: String, options: Environment.Options, fileByteCount: Int, calls: LMDBCalls) throws(StorageError) {
         var flags = UInt32(MDB_NOSUBDIR | MDB_NOTLS)
@@ -159,12 +164,12 @@ private struct LMDBFile {
     }
 
     /// nil where the file is an LMDB environment with nothing in it.
-    private func openExisting(path: String, calls: LMDBCalls) throws(StorageError) -> DatabaseHandles? {
+    private mutating func openExisting(path: String, calls: LMDBCalls) throws(StorageError) -> DatabaseHandles? {
         let handle = try begin(readOnly: true, path: path, calls: calls)
         var databases = DatabaseHandles()
         let found: Bool
         do throws(StorageError) {
-            found = try Self.open(&databases, in: handle, path: path, calls: calls)
+            found = try open(&databases, in: handle, path: path, calls: calls)
         } catch {
             calls.abort(handle)
             throw error
@@ -176,7 +181,7 @@ private struct LMDBFile {
     }
 
     /// False where the environment is empty.
-    private static func open(
+    private mutating func open(
         _ databases: inout DatabaseHandles, in handle: OpaquePointer, path: String, calls: LMDBCalls
     ) throws(StorageError) -> Bool {
         let code = calls.openDatabase(handle, name: DatabaseName.meta.text, create: false, database: &databases.meta)
@@ -189,7 +194,7 @@ private struct LMDBFile {
             return false
         }
         guard code == 0 else { throw .system(code, doing: "opening", path: path) }
-        try FileFormat.check(transaction)
+        formatVersion = try FileFormat.check(transaction)
         for (name, keyPath) in DatabaseHandles.all {
             let code = calls.openDatabase(handle, name: name.text, create: false, database: &databases[keyPath: keyPath])
             guard code == 0 else {
@@ -200,12 +205,12 @@ private struct LMDBFile {
         return true
     }
 
-    private func create(path: String, calls: LMDBCalls) throws(StorageError) -> DatabaseHandles {
+    private mutating func create(path: String, calls: LMDBCalls) throws(StorageError) -> DatabaseHandles {
         let handle = try begin(readOnly: false, path: path, calls: calls)
         var databases = DatabaseHandles()
         do throws(StorageError) {
             // Another process may have made it ours in between.
-            if try !Self.open(&databases, in: handle, path: path, calls: calls) {
+            if try !open(&databases, in: handle, path: path, calls: calls) {
                 for (name, keyPath) in DatabaseHandles.all {
                     let code = calls.openDatabase(handle, name: name.text, create: true, database: &databases[keyPath: keyPath])
                     guard code == 0 else { throw StorageError.system(code, doing: "creating", path: path) }

@@ -44,7 +44,7 @@ extension Environment {
         let code = calls.status(descriptor: core.descriptor, &status)
         guard code == 0 else { throw .system(code, doing: "looking at the file", path: path) }
         let (freePages, version) = try snapshot.inner.lock.withLock { () throws(StorageError) in
-            try (FreeList.pageCount(snapshot.inner.transaction), FileFormat.version(of: snapshot.inner.transaction))
+            (try FreeList.pageCount(snapshot.inner.transaction), try FileFormat.check(snapshot.inner.transaction))
         }
         let pages = Int(environment.me_last_pgno) + 1
         let last = UInt64(environment.me_last_txnid)
@@ -55,12 +55,14 @@ extension Environment {
             residentByteCount: calls.residentByteCount(
                 core.descriptor, count: Int(status.st_size), pageByteCount: Int(sysconf(Int32(_SC_PAGESIZE)))),
             pageByteCount: core.pageByteCount, lastTransactionID: last,
-            readers: readers(last), tableCount: try snapshot.tableNames().count)
+            readers: core.readers(last), tableCount: try snapshot.tableNames().count)
     }
+}
 
+extension EnvironmentCore {
     /// LMDB gives the reader table as text only: process, thread and transaction, or `-`.
-    private func readers(_ last: UInt64) -> [ReaderInformation] {
-        core.calls.readerLines(core.handle).compactMap { line in
+    func readers(_ last: UInt64) -> [ReaderInformation] {
+        calls.readerLines(handle).compactMap { line in
             let fields = line.split(whereSeparator: { $0 == " " || $0 == "\n" })
             guard fields.count == 3, let process = Int(fields[0]) else { return nil }
             let transaction = UInt64(fields[2])

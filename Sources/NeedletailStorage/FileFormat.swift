@@ -3,13 +3,8 @@ import Foundation
 
 /// The format's name and version, in the database `meta`.
 enum FileFormat {
-    /// The newest version known here; a reader refuses a newer one.
+    /// The version written here; a reader refuses a newer one.
     static let version: UInt32 = 2
-    /// What a new file is: a file gets a newer version when something is written that needs it, and not before.
-    static let initialVersion: UInt32 = 1
-    /// The first that has search indexes.
-    static let firstVersionWithIndexes: UInt32 = 2
-
     static let magic = Array("Needletail\0\0".utf8)
 
     static let formatKey = Array("format".utf8)
@@ -19,33 +14,34 @@ enum FileFormat {
 
     static func write(_ transaction: Transaction) throws(StorageError) {
         let meta = transaction.databases.meta
-        try transaction.put(meta, transaction.key(formatKey), stamp(initialVersion))
+        try stamp(transaction)
         let uuid = withUnsafeBytes(of: UUID().uuid) { Array($0) }
         try transaction.put(meta, transaction.key(uuidKey), uuid)
         let created = Int64(Date().timeIntervalSince1970 * 1_000_000)
         try transaction.put(meta, transaction.key(createdKey), withUnsafeBytes(of: created.littleEndian) { Array($0) })
     }
 
-    private static func stamp(_ version: UInt32) -> [UInt8] { magic + withUnsafeBytes(of: version.littleEndian) { Array($0) } }
+    private static func stamp(_ transaction: Transaction) throws(StorageError) {
+        let versionBytes = withUnsafeBytes(of: version.littleEndian) { Array($0) }
+        try transaction.put(transaction.databases.meta, transaction.key(formatKey), magic + versionBytes)
+    }
 
-    /// The version that a file is stamped with.
-    static func version(of transaction: Transaction) throws(StorageError) -> UInt32 {
+    /// Brings a file of an earlier version up to this one; the start of the first write transaction on it.
+    static func upgrade(_ transaction: Transaction) throws(StorageError) {
+        // Another process may have been first.
+        guard try check(transaction) < version else { return }
+        try transaction.moveStates()
+        try stamp(transaction)
+    }
+
+    /// The file's version, one that is known here.
+    static func check(_ transaction: Transaction) throws(StorageError) -> UInt32 {
         guard let bytes = try transaction.get(transaction.databases.meta, transaction.key(formatKey)),
               bytes.count >= 16, bytes.prefix(12).elementsEqual(magic)
         else {
             throw StorageError(.notADatabase, "\(transaction.path) is an LMDB file, but not a Needletail database", path: transaction.path)
         }
-        return bytes.littleEndian32(12)
-    }
-
-    /// Stamps the file before something is written that older programs would not understand.
-    static func raise(to version: UInt32, _ transaction: Transaction) throws(StorageError) {
-        guard try self.version(of: transaction) < version else { return }
-        try transaction.put(transaction.databases.meta, transaction.key(formatKey), stamp(version))
-    }
-
-    static func check(_ transaction: Transaction) throws(StorageError) {
-        let found = try version(of: transaction)
+        let found = bytes.littleEndian32(12)
         guard found <= version else {
             throw StorageError(
                 .newerFormat,
@@ -53,6 +49,7 @@ enum FileFormat {
                 path: transaction.path, expected: Int(version), actual: Int(found))
         }
         guard found > 0 else { throw transaction.corrupt("its format version is 0") }
+        return found
     }
 }
 

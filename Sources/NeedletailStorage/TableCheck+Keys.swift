@@ -34,7 +34,7 @@ extension TableCheck {
         let keys = try table.resolve(TableSnapshot.keyColumn)
         var reached = [UInt64](repeating: 0, count: (table.slotCount + 63) / 64)
         var wrong: [String] = []
-        var runs = 0, lastOfRun: Int64?
+        var runs = 0, openRuns = 0, lastOfRun: Int64?
 
         func meet(_ key: RecordKey, _ slot: UInt32) throws(StorageError) {
             guard wrong.count < 1000 else { return }
@@ -59,11 +59,12 @@ extension TableCheck {
             while found, cursor.key.count >= 5, cursor.key.bigEndian32(0) == descriptor.id {
                 switch cursor.key[4] {
                 case IdentifierTag.run:
-                    guard let run = try transaction.decodeRun(cursor.key, cursor.value, descriptor.id) else {
+                    guard let run = try transaction.decodeRun(cursor.key, cursor.value, descriptor.id, table.state) else {
                         wrong.append("a run of ids is malformed")
                         break
                     }
                     runs += 1
+                    if run.first == table.state.openRun { openRuns += 1 }
                     if let lastOfRun, run.first <= lastOfRun { wrong.append("two runs of ids overlap at \(run.first)") }
                     lastOfRun = run.last
                     for id in run.first ... run.last where Int(run.slot(of: id)) >= table.slotCount || !table.isDeleted(run.slot(of: id)) {
@@ -80,6 +81,7 @@ extension TableCheck {
         }
         for message in wrong { report(message) }
         if runs != Int(table.state.runCount) { report("there are \(runs) runs of ids, the catalog says \(table.state.runCount)") }
+        if table.state.openRun != nil, openRuns != 1 { report("the open run of ids is missing") }
         let count = reached.reduce(0) { $0 + $1.nonzeroBitCount }
         if count != table.liveCount { report("\(count) records are reached by their ids, \(table.liveCount) are live") }
     }

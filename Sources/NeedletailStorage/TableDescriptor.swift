@@ -105,15 +105,19 @@ struct TableState: Equatable {
     var tailGeneration: UInt64 = 0
     /// Runs of consecutive integer keys in `ids`.
     var runCount: UInt64 = 0
+    /// The first key of the open run: it goes up to the last slot, so that the record that goes on with it changes nothing in `ids`.
+    var openRun: Int64?
     var columns: [Column]
 
     init(columnCount: Int) { columns = Array(repeating: Column(), count: columnCount) }
 
-    static let fixedByteCount = 8 + 6 * 8
-
-    /// Layout: u32 version (1), u32 column count, the six counters, then two counters a column; all little-endian.
+    /// Layout: u32 version (2), u32 column count, the six counters, the open run, then two counters a column; all
+    /// little-endian. Version 1 has no open run.
     func encoded() -> [UInt8] {
-        var words: [UInt64] = [1 | UInt64(columns.count) << 32, slotCount, sealedCount, liveCount, generation, tailGeneration, runCount]
+        var words: [UInt64] = [2 | UInt64(columns.count) << 32, slotCount, sealedCount, liveCount, generation, tailGeneration, runCount]
+        words.reserveCapacity(9 + 2 * columns.count)
+        words.append(openRun == nil ? 0 : 1)
+        words.append(UInt64(bitPattern: openRun ?? 0))
         for column in columns {
             words.append(column.dictionaryCount)
             words.append(column.listValueCount)
@@ -122,17 +126,20 @@ struct TableState: Equatable {
     }
 
     init?(_ bytes: UnsafeRawBufferPointer) {
-        guard bytes.count >= Self.fixedByteCount else { return nil }
+        guard bytes.count >= 8 else { return nil }
         func word(_ i: Int) -> UInt64 { bytes.loadUnaligned(fromByteOffset: i * 8, as: UInt64.self) }
         let columnCount = Int(word(0) >> 32)
-        guard word(0) & 0xFFFF_FFFF == 1, bytes.count == Self.fixedByteCount + columnCount * 16 else { return nil }
+        let version = word(0) & 0xFFFF_FFFF
+        let first = version == 1 ? 7 : 9
+        guard 1 ... 2 ~= version, bytes.count == 8 * (first + 2 * columnCount) else { return nil }
         slotCount = word(1)
         sealedCount = word(2)
         liveCount = word(3)
         generation = word(4)
         tailGeneration = word(5)
         runCount = word(6)
-        columns = (0 ..< columnCount).map { Column(dictionaryCount: word(7 + 2 * $0), listValueCount: word(8 + 2 * $0)) }
+        if version == 2, word(7) == 1 { openRun = Int64(bitPattern: word(8)) }
+        columns = (0 ..< columnCount).map { Column(dictionaryCount: word(first + 2 * $0), listValueCount: word(first + 1 + 2 * $0)) }
         guard sealedCount <= slotCount, liveCount <= slotCount, slotCount < UInt64(UInt32.max),
               columns.allSatisfy({ $0.dictionaryCount <= UInt64(UInt32.max) && $0.listValueCount < maximumListValueCount })
         else { return nil }

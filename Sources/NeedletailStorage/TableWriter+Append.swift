@@ -80,7 +80,7 @@ extension TableWriter {
         for row in 0 ..< keys.count {
             let key = keys[row]
             var exists = try putNew(key, firstSlot + UInt32(row)) != nil
-            if !exists, case .int(let id) = key, state.runCount > 0, let run = try transaction.run(descriptor.id, holding: id),
+            if !exists, case .int(let id) = key, let run = try transaction.run(descriptor.id, state, holding: id),
                try !isDeleted(run.slot(of: id)) {
                 exists = true
                 try deleteIndividual(key)
@@ -90,6 +90,7 @@ extension TableWriter {
                 throw duplicate(row)
             }
         }
+        try closeRun()
     }
 
     /// Enters keys that are known to be free.
@@ -97,26 +98,43 @@ extension TableWriter {
         let firstSlot = UInt32(state.slotCount)
         if let stretch = keys.stretch, try insertStretch(stretch, firstSlot) { return }
         for row in 0 ..< keys.count { _ = try putNew(keys[row], firstSlot + UInt32(row)) }
+        try closeRun()
     }
 
     /// Enters consecutive ids as a run, if none of them has been used; false where they must be entered one by one.
+    /// The run stays open: the next ids, if they follow, need no entry at all.
     private func insertStretch(_ ids: Range<Int64>, _ firstSlot: UInt32) throws(StorageError) -> Bool {
         let count = Int64(ids.count)
-        let previous = state.runCount > 0 ? try transaction.run(descriptor.id, startingAtOrBefore: ids.lowerBound) : nil
+        let previous = try transaction.run(descriptor.id, state, startingAtOrBefore: ids.lowerBound)
         let extends = previous.map { $0.last < Int64.max && $0.last + 1 == ids.lowerBound && UInt64($0.slot) + UInt64($0.count) == UInt64(firstSlot) } ?? false
-        guard extends || count >= Self.shortestRun else { return false }
-        if try transaction.hasIdentifiers(descriptor.id, ids.lowerBound, ids.upperBound - 1) { return false }
-        if extends, var run = previous {
-            run.count += count
-            try transaction.putRun(descriptor.id, run)
+        guard extends || count >= Self.shortestRun || state.slotCount == 0 else { return false }
+        if try transaction.hasIdentifiers(descriptor.id, state, ids.lowerBound, ids.upperBound - 1) { return false }
+        let run: IdentifierRun
+        if extends, let previous {
+            if state.openRun == previous.first { return true }
+            run = previous
         } else {
-            try transaction.putRun(descriptor.id, IdentifierRun(first: ids.lowerBound, count: count, slot: firstSlot))
+            try closeRun()
+            run = IdentifierRun(first: ids.lowerBound, count: count, slot: firstSlot)
             state.runCount += 1
         }
+        try transaction.putRun(descriptor.id, run, isOpen: true)
+        state.openRun = run.first
         return true
     }
 
-    /// Fewer consecutive ids than this do not begin a run, only go on with one.
+    /// Before slots are given to ids that do not go on with the open run.
+    private func closeRun() throws(StorageError) {
+        guard let first = state.openRun else { return }
+        guard let run = try transaction.run(descriptor.id, state, startingAtOrBefore: first), run.first == first else {
+            throw transaction.corrupt("the open run of ids of collection '\(descriptor.name)' is missing")
+        }
+        try transaction.putRun(descriptor.id, run, isOpen: false)
+        state.openRun = nil
+    }
+
+    /// Fewer consecutive ids than this do not begin a run, only go on with one; but a table's first ids do, since they
+    /// tend to count up.
     private static let shortestRun: Int64 = 8
 
     private func putNew(_ key: RecordKey, _ slot: UInt32) throws(StorageError) -> UInt32? {

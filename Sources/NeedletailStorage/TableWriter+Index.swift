@@ -27,17 +27,18 @@ extension TableWriter {
                 path: transaction.path, expected: Int(clamping: expectedVersion), actual: Int(clamping: old?.version ?? 0))
         }
         try validate(index, arrays)
-        var byteCount = 0
+        var byteCount = 0, largest = 0
         for (position, content) in arrays.enumerated() {
             try check(content, replacing: old?.arrays.indices.contains(position) == true ? old?.arrays[position] : nil, index, position)
             let shift = ChunkedRows.shift(stride: content.stride)
             for (number, chunk) in content.chunks.enumerated() where chunk != nil {
-                byteCount += transaction.pagesByteCount(
-                    payload: ChunkedRows.rowCount(chunk: number, rows: content.count, shift: shift) * content.stride)
+                let rowCount = ChunkedRows.rowCount(chunk: number, rows: content.count, shift: shift)
+                let pageCount = transaction.pageCount(payload: rowCount * content.stride)
+                largest = max(largest, pageCount)
+                byteCount += pageCount * transaction.pageByteCount + 64
             }
         }
-        try owner.demandForIndex(byteCount, catalogByteCount: 2 * index.parameters.count + 512 * arrays.count)
-        try FileFormat.raise(to: FileFormat.firstVersionWithIndexes, transaction)
+        try owner.demandForIndex(byteCount, inRunsOf: max(1, largest), catalogByteCount: 2 * index.parameters.count + 512 * arrays.count)
 
         let kept = min(old?.arrays.count ?? 0, arrays.count)
         // One more for the version: the counter's numbers are never given twice.
@@ -124,22 +125,20 @@ extension TableWriter {
 
 extension WriteTransaction {
     /// Finds room for an index, which may be larger than what a transaction may change otherwise.
-    func demandForIndex(_ byteCount: Int, catalogByteCount: Int) throws(StorageError) {
+    func demandForIndex(_ byteCount: Int, inRunsOf pageCount: Int, catalogByteCount: Int) throws(StorageError) {
         guard byteCount <= TableWriter.maximumInstallByteCount else {
             throw StorageError(
                 .tooLarge, "\(core.path): an index may write \(TableWriter.maximumInstallByteCount >> 30) GiB at most", path: core.path,
                 expected: TableWriter.maximumInstallByteCount, actual: byteCount)
         }
         try demand(catalogByteCount + 32 * core.pageByteCount)
-        try demandOnce(byteCount)
+        try demand(byteCount, inRunsOf: pageCount)
     }
 }
 
 extension Transaction {
-    /// Bytes of the pages that a chunk takes, and of what its key adds to the tree.
-    func pagesByteCount(payload: Int) -> Int {
-        (16 + storedByteCount(payload: payload) + pageByteCount - 1) / pageByteCount * pageByteCount + 64
-    }
+    /// Pages that a chunk takes.
+    func pageCount(payload: Int) -> Int { (16 + storedByteCount(payload: payload) + pageByteCount - 1) / pageByteCount }
 
     /// Stores a chunk: one copy, from where it was built into the page that LMDB writes.
     func putIndexChunk(_ rows: UnsafeRawPointer, _ array: IndexArrayDescriptor, _ number: Int, generation: UInt64) throws(StorageError) {

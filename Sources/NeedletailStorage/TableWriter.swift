@@ -220,7 +220,7 @@ extension Transaction {
         _ table: TableDescriptor, _ state: TableState, _ key: RecordKey, isLive: (UInt32) -> Bool
     ) throws(StorageError) -> UInt32? {
         if let slot = try individualSlot(table.id, key) { return slot }
-        guard case .int(let id) = key, state.runCount > 0, let run = try run(table.id, holding: id) else { return nil }
+        guard case .int(let id) = key, let run = try run(table.id, state, holding: id) else { return nil }
         let slot = run.slot(of: id)
         return isLive(slot) ? slot : nil
     }

@@ -34,6 +34,7 @@ package final class WriteTransaction {
         }
         do throws(StorageError) {
             try core.room.begin(core)
+            if core.formatVersion < FileFormat.version { try FileFormat.upgrade(transaction) }
         } catch {
             abort()
             throw error
@@ -74,6 +75,7 @@ package final class WriteTransaction {
         let code = core.calls.commit(transaction.handle)
         if !durable { core.calls.setNoSync(core.handle, false) }
         guard code == 0 else { throw .system(code, doing: "committing", path: core.path) }
+        core.formatVersion = FileFormat.version
     }
 
     func abort() {
@@ -93,8 +95,8 @@ package final class WriteTransaction {
     }
 
     /// ``demand(_:)`` for something large that does not count towards the most a transaction may change, but ends its group.
-    func demandOnce(_ byteCount: Int) throws(StorageError) {
-        try core.room.demand(byteCount, core)
+    func demand(_ byteCount: Int, inRunsOf pageCount: Int) throws(StorageError) {
+        try core.room.demand(byteCount, inRunsOf: pageCount, core)
         largeByteCount += byteCount
     }
 

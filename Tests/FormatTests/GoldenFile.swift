@@ -1,11 +1,11 @@
 import Foundation
 import Needletail
 
-/// A database with every structure of format version 1, made the same way each time but for its uuid and date.
+/// A database with every structure of the newest format version, made the same way each time but for its uuid and date.
 ///
 /// Collection `everything` has sealed blocks and a tail of several segments; all field types with nulls; integer ids in a
 /// run, single ones, and strings; payloads and attachments; long strings; deletions, replacements and updates.
-/// The collection `bytes` has another element type, another metric and a model.
+/// The collection `bytes` has another element type, another metric and a model; the ids of `counted` are an open run.
 enum GoldenFile {
     static let everything = Schema(
         dimension: 3, metric: .l2, element: .f32,
@@ -51,6 +51,10 @@ enum GoldenFile {
             fields: row % 2 == 0 ? ["label": .string("label \(row)")] : [:])
     }
 
+    static let counted = Schema(dimension: 2, metric: .dot, element: .f16)
+
+    static func counted(_ row: Int) -> Record { Record(id: .int(Int64(row) + 1000), vector: [Float(row), 1]) }
+
     /// What the collection `everything` holds, in order of arrival.
     static var records: [Record] {
         var records = (0 ..< 100).map { record($0, id: .int(Int64($0) - 40)) }
@@ -88,6 +92,7 @@ enum GoldenFile {
         _ = try await new.createCollection("dropped", schema: Schema(dimension: 2))
         _ = try await new.createCollection("everything", schema: everything)
         _ = try await new.createCollection("bytes", schema: bytes)
+        _ = try await new.createCollection("counted", schema: counted)
         try await new.dropCollection("dropped")
         new.close()
         try useSmallBlocks(path)
@@ -103,6 +108,7 @@ enum GoldenFile {
         for (id, change) in changes { try await things.update(id, set: change) }
         for (id, payload) in payloads { try await things.setPayload(payload, of: id) }
         try await database.collection("bytes").insert((0 ..< 6).map(small))
+        for row in 0 ..< 3 { try await database.collection("counted").insert(counted(row)) }
         database.close()
     }
 

@@ -25,9 +25,8 @@ struct BuildWorker {
         levels.deallocate()
     }
 
-    /// Inserts a node of the upper levels; returns the node of the level above its highest that is nearest to it, or itself
-    /// on the highest level.
-    mutating func insert(upper number: UInt32) -> UInt32 {
+    /// Inserts a node of the upper levels.
+    mutating func insert(upper number: UInt32) {
         let node = graph.upperNode(number).pointee
         let top = Int(node.level)
         var query = scratch.space.query(node.slot, buffer: scratch.queryBuffer)
@@ -39,13 +38,12 @@ struct BuildWorker {
                 write(level: 0, node.slot)
                 linkBack(level: 0, node.slot, slot: node.slot)
             }
-            return number
+            return
         }
         var nearest = graph.entryNode
         if top < graph.maxLevel {
             for level in stride(from: graph.maxLevel, to: top, by: -1) { nearest = greedy(level: level, from: nearest, &query) }
         }
-        let parent = top < graph.maxLevel ? nearest : number
         for level in stride(from: min(top, graph.maxLevel), to: 0, by: -1) {
             search(level: level, from: nearest, &query)
             nearest = nt_pool_node(scratch.pool[0])
@@ -56,7 +54,6 @@ struct BuildWorker {
         let highest = min(top, graph.maxLevel)
         for level in 0 ... highest { write(level: level, level == 0 ? node.slot : number) }
         for level in 0 ... highest { linkBack(level: level, level == 0 ? node.slot : number, slot: node.slot) }
-        return parent
     }
 
     /// Inserts a node that is on level 0 only, with a search from the slot `start`.
@@ -68,19 +65,21 @@ struct BuildWorker {
         linkBack(level: 0, slot, slot: slot)
     }
 
-    /// The node of level 1 that is nearest to a row, as far as greedy search finds it.
-    mutating func parent(of slot: UInt32) -> UInt32 {
-        guard graph.entryNode != NT_NO_NODE else { return NT_NO_NODE }
+    /// The nodes of level 1 and of level 2 that are nearest to a row, as far as greedy search finds them.
+    mutating func place(of slot: UInt32) -> (parent: UInt32, grandparent: UInt32) {
         var query = scratch.space.query(slot, buffer: scratch.queryBuffer)
-        var nearest = graph.entryNode
-        for level in stride(from: graph.maxLevel, to: 0, by: -1) { nearest = greedy(level: level, from: nearest, &query) }
-        return nearest
+        var parent = graph.entryNode, grandparent = graph.entryNode
+        for level in stride(from: graph.maxLevel, to: 0, by: -1) {
+            grandparent = parent
+            parent = greedy(level: level, from: parent, &query)
+        }
+        return (parent, grandparent)
     }
 
     // MARK: Steps
 
     @inline(__always)
-    private mutating func greedy(level: Int, from start: UInt32, _ query: inout nt_traversal_query) -> UInt32 {
+    mutating func greedy(level: Int, from start: UInt32, _ query: inout nt_traversal_query) -> UInt32 {
         search(level: level, from: start, &query, ef: 1)
         return nt_pool_node(scratch.pool[0])
     }
@@ -106,7 +105,7 @@ struct BuildWorker {
 
     /// Chooses a level's neighbours of the node that was searched for.
     @inline(__always)
-    private mutating func take(level: Int) {
+    mutating func take(level: Int) {
         scratch.candidates.count = 0
         for i in 0 ..< scratch.poolCount {
             let key = scratch.pool[i], number = nt_pool_node(key)

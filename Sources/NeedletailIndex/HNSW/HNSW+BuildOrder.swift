@@ -40,38 +40,23 @@ extension HNSWBuilder {
 
     /// Inserts the upper nodes of the plan, numbered from `firstNode` on, then the other ones of `slots`.
     func insert(
-        _ upper: UpperPlan, into graph: BuildGraph, firstNode: Int, slots: Range<Int>, space: BuildSpace
+        _ upper: UpperPlan, into graph: BuildGraph, firstNode: Int, slots: Range<Int>,
+        workers: UnsafeMutablePointer<BuildWorker>
     ) throws(HNSWBuildError) {
-        let workers = UnsafeMutablePointer<BuildWorker>.allocate(capacity: crew.threads)
-        for worker in 0 ..< crew.threads {
-            (workers + worker).initialize(
-                to: BuildWorker(graph: graph, space: space, efConstruction: options.efConstruction, fills: false))
-        }
-        defer {
-            for worker in 0 ..< crew.threads { workers[worker].deallocate() }
-            workers.deinitialize(count: crew.threads)
-            workers.deallocate()
-        }
-
         // The highest first; among equals a random order, whatever the order of the slots is.
-        let parents = UnsafeMutablePointer<UInt32>.allocate(capacity: max(graph.upperCount, 1))
-        defer { parents.deallocate() }
-        for number in 0 ..< graph.upperCount { parents[number] = UInt32(number) }
         let order = (0 ..< upper.nodes.count).sorted { a, b in
             upper.nodes[a].level != upper.nodes[b].level ? upper.nodes[a].level > upper.nodes[b].level : Self.mixed(a) < Self.mixed(b)
         }.map { UInt32(firstNode + $0) }
         if let first = order.first {
-            parents[Int(first)] = workers[0].insert(upper: first)
+            workers[0].insert(upper: first)
             if graph.entryNode == NT_NO_NODE || Int(graph.upperNode(first).pointee.level) > graph.maxLevel { graph.setEntry(first) }
         }
         let sequential = max(1, min(order.count, Self.sequentialNodes - firstNode))
         try crew.forEach(.upper, count: sequential - 1, batch: sequential, threads: 1) { worker, i in
-            let number = order[i + 1]
-            parents[Int(number)] = workers[worker].insert(upper: number)
+            workers[worker].insert(upper: order[i + 1])
         }
         try crew.forEach(.upper, count: order.count - sequential, batch: 8) { worker, i in
-            let number = order[i + sequential]
-            parents[Int(number)] = workers[worker].insert(upper: number)
+            workers[worker].insert(upper: order[i + sequential])
         }
 
         var slots = rest(of: slots, level0Only: HNSWLevels(m: options.m, seed: options.seed))
@@ -84,12 +69,20 @@ extension HNSWBuilder {
             }
             return
         }
-        let starts = try sort(&slots, graph: graph, parents: parents, workers: workers)
-        defer { starts.deallocate() }
-        let order0 = slots
-        try crew.forEach(.insert, count: order0.count, batch: 32) { worker, i in
-            workers[worker].insert(slot: order0[i], from: starts[i])
+        let placed = try sort(slots, graph: graph, workers: workers)
+        try crew.forEach(.insert, count: placed.count, batch: 32) { worker, i in
+            workers[worker].insert(slot: placed[i].slot, from: graph.upperNode(placed[i].parent).pointee.slot)
         }
+    }
+
+    /// A slot, and the upper nodes that greedy search for it leads to: on level 1, where the search for its neighbours
+    /// starts, and on level 2.
+    private struct PlacedSlot {
+        var slot: UInt32 = 0
+        var parent: UInt32 = 0
+        var grandparent: UInt32 = 0
+
+        var key: UInt64 { UInt64(grandparent) << 32 | UInt64(parent) }
     }
 
     private func rest(of slots: Range<Int>, level0Only levels: HNSWLevels) -> [UInt32] {
@@ -99,54 +92,18 @@ extension HNSWBuilder {
         return rest
     }
 
-    /// Sorts slots so that neighbours stand near each other; returns where the search for each one's neighbours starts.
-    ///
-    /// Each slot goes to the node of level 1 that greedy search leads to, each node of level 1 to one of level 2, and so on:
-    /// a tree, whose leaves are visited in order.
+    /// Puts slots in an order in which those near each other stand together.
     private func sort(
-        _ slots: inout [UInt32], graph: BuildGraph, parents: UnsafeMutablePointer<UInt32>, workers: UnsafeMutablePointer<BuildWorker>
-    ) throws(HNSWBuildError) -> UnsafeMutablePointer<UInt32> {
-        let ranks = Self.ranks(graph: graph, parents: parents)
-        let count = slots.count
-        let starts = UnsafeMutablePointer<UInt32>.allocate(capacity: count)
-        var keys = UnsafeMutableBufferPointer<UInt64>.allocate(capacity: count)
-        defer { keys.deallocate() }
-        let given = slots
-        do {
-            nonisolated(unsafe) let keys = keys
-            try crew.forEach(.order, count: count, batch: 64) { worker, i in
-                let parent = workers[worker].parent(of: given[i])
-                keys[i] = UInt64(ranks[Int(parent)]) << 32 | UInt64(given[i])
-            }
-        } catch {
-            starts.deallocate()
-            throw error
+        _ slots: [UInt32], graph: BuildGraph, workers: UnsafeMutablePointer<BuildWorker>
+    ) throws(HNSWBuildError) -> [PlacedSlot] {
+        let placed = UnsafeMutableBufferPointer<PlacedSlot>.allocate(capacity: slots.count)
+        defer { placed.deallocate() }
+        placed.initialize(repeating: PlacedSlot())
+        try crew.forEach(.order, count: slots.count, batch: 64) { worker, i in
+            let place = workers[worker].place(of: slots[i])
+            placed[i] = PlacedSlot(slot: slots[i], parent: place.parent, grandparent: place.grandparent)
         }
-        var numbers = [UInt32](repeating: 0, count: graph.upperCount)
-        for (number, rank) in ranks.enumerated() { numbers[Int(rank)] = UInt32(number) }
-        keys.sort()
-        for i in 0 ..< count {
-            slots[i] = UInt32(truncatingIfNeeded: keys[i])
-            starts[i] = graph.upperNode(numbers[Int(keys[i] >> 32)]).pointee.slot
-        }
-        return starts
-    }
-
-    /// The place of each upper node in the order of the tree.
-    private static func ranks(graph: BuildGraph, parents: UnsafeMutablePointer<UInt32>) -> [UInt32] {
-        var ranks = [UInt32](repeating: 0, count: graph.upperCount)
-        for level in stride(from: graph.maxLevel, to: 0, by: -1) {
-            var keys: [UInt64] = []
-            for number in 0 ..< graph.upperCount {
-                let own = Int(graph.upperNode(UInt32(number)).pointee.level)
-                if own < level { continue }
-                let parent = own > level ? number : Int(parents[number])
-                keys.append(UInt64(ranks[parent]) << 32 | UInt64(number))
-            }
-            keys.sort()
-            for (rank, key) in keys.enumerated() { ranks[Int(truncatingIfNeeded: key & 0xFFFF_FFFF)] = UInt32(rank) }
-        }
-        return ranks
+        return placed.sorted { a, b in a.key != b.key ? a.key < b.key : a.slot < b.slot }
     }
 
     private static func mixed(_ number: Int) -> UInt64 {

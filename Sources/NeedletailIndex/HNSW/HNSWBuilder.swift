@@ -81,7 +81,7 @@ package final class HNSWBuild: @unchecked Sendable {
 /// 5. *connect*: a node that no path leads to from the entry point is linked from near ones.
 package struct HNSWBuilder {
     let source: HNSWSource
-    let options: HNSWOptions
+    var options: HNSWOptions
     let crew: BuildCrew
 
     /// - Parameters:
@@ -101,8 +101,7 @@ package struct HNSWBuilder {
     package func build() throws(HNSWBuildError) -> HNSWBuild {
         let count = source.vectors.count
         try options.validate(count: count)
-        let needed = Self.memoryEstimate(
-            count: count, dimension: source.dimension, options: options)
+        let needed = Self.memoryEstimate(count: count, dimension: source.dimension, options: options)
         if let limit = options.memoryLimit, needed > limit { throw .memoryLimit(needed: needed, limit: limit) }
 
         var header = emptyHeader()
@@ -117,7 +116,10 @@ package struct HNSWBuilder {
         graph.clearLists(from: 0)
         upper.write(to: graph, firstNode: 0, firstList: 0)
         let space = BuildSpace(source, quantizer: header.sq8, codes: codes.view)
-        try insert(upper, into: graph, firstNode: 0, slots: 0 ..< count, space: space)
+        try withWorkers(graph, space: space) { workers throws(HNSWBuildError) in
+            try insert(upper, into: graph, firstNode: 0, slots: 0 ..< count, workers: workers)
+            try connect(graph, worker: workers)
+        }
         return try finish(header, graph, codes, peakByteCount: needed, base: nil)
     }
 
@@ -165,8 +167,28 @@ package struct HNSWBuilder {
         return HNSWBuild(header: header, arrays: arrays, peakByteCount: peakByteCount, base: base)
     }
 
+    /// Calls `body` with one worker a thread.
+    func withWorkers(
+        _ graph: BuildGraph, space: BuildSpace,
+        _ body: (UnsafeMutablePointer<BuildWorker>) throws(HNSWBuildError) -> Void
+    ) throws(HNSWBuildError) {
+        let workers = UnsafeMutablePointer<BuildWorker>.allocate(capacity: crew.threads)
+        for worker in 0 ..< crew.threads {
+            (workers + worker).initialize(
+                to: BuildWorker(graph: graph, space: space, efConstruction: options.efConstruction, fills: false))
+        }
+        defer {
+            for worker in 0 ..< crew.threads { workers[worker].deallocate() }
+            workers.deinitialize(count: crew.threads)
+            workers.deallocate()
+        }
+        try body(workers)
+    }
+
     /// Bytes that a build takes at most, the vectors themselves not counted.
-    package static func memoryEstimate(count: Int, dimension: Int, options: HNSWOptions) -> Int {
+    ///
+    /// - Parameter covered: slots of the graph that is extended, if one is, whose codes are shared.
+    package static func memoryEstimate(count: Int, covered: Int = 0, dimension: Int, options: HNSWOptions) -> Int {
         let header = HNSWHeader(
             m: options.m, efConstruction: options.efConstruction, quantization: options.quantization, seed: 0, metric: .l2,
             element: .f32, dimension: dimension)
@@ -176,10 +198,10 @@ package struct HNSWBuilder {
         bytes += MutableRows.byteCount(stride: HNSWHeader.upperNodeStride, count: upper)
         bytes += MutableRows.byteCount(stride: header.upperLinkStride, count: upper)
         if options.quantization != .none {
-            bytes += MutableRows.byteCount(stride: SQ8Quantizer.rowByteCount(dimension: dimension), count: count)
+            bytes += MutableRows.byteCount(stride: SQ8Quantizer.rowByteCount(dimension: dimension), count: count - covered)
         }
         // Locks, the order of insertion, and what each thread has of its own.
-        bytes += count + upper * 40 + count * 16
+        bytes += count + upper * 40 + (count - covered) * 32
         bytes += options.threads * (BuildScratch.byteCount(nodes: count, efConstruction: options.efConstruction, degree: 2 * options.m) + (1 << 20))
         return bytes
     }

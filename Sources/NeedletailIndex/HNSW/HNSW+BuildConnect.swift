@@ -1,0 +1,144 @@
+import CNeedletailKernels
+
+// Choosing neighbours anew can drop the last link that leads to a node, and so can a deletion; hnswlib leaves such nodes
+// unfound. Here a build ends with a walk over each level from the entry point, and links whatever it has not reached.
+
+extension HNSWBuilder {
+    /// Makes every live node reachable from the entry point on each of its levels.
+    ///
+    /// - Complexity: reads every list once; a search for each node that is linked.
+    func connect(_ graph: BuildGraph, worker: UnsafeMutablePointer<BuildWorker>) throws(HNSWBuildError) {
+        guard graph.entrySlot != NT_NO_NODE else { return }
+        for level in 0 ... graph.maxLevel {
+            let walk = LevelWalk(graph: graph, level: level)
+            walk.reach(level == 0 ? graph.entrySlot : graph.entryNode)
+            var orphans: [UInt32] = []
+            if level == 0 {
+                for slot in 0 ..< graph.count where !walk.isReached(UInt32(slot)) && !source.isDeleted(slot) { orphans.append(UInt32(slot)) }
+            } else {
+                for number in 0 ..< UInt32(graph.upperCount)
+                where !walk.isReached(number) && Int(graph.upperNode(number).pointee.level) >= level { orphans.append(number) }
+            }
+            let found = orphans
+            try crew.forEach(.connect, count: found.count, batch: max(found.count, 1), threads: 1) { _, i in
+                if walk.isReached(found[i]) { return }
+                worker.pointee.attach(found[i], level: level, walk: walk)
+                walk.reach(found[i])
+            }
+        }
+    }
+}
+
+/// Which nodes of a level the entry point leads to.
+final class LevelWalk {
+    private let graph: BuildGraph
+    private let level: Int
+    private let degree: Int
+    private let reached: UnsafeMutablePointer<Bool>
+    private let queue: UnsafeMutablePointer<UInt32>
+
+    init(graph: BuildGraph, level: Int) {
+        self.graph = graph
+        self.level = level
+        degree = graph.degree(level: level)
+        let count = max(level == 0 ? graph.count : graph.upperCount, 1)
+        reached = .allocate(capacity: count)
+        reached.initialize(repeating: false, count: count)
+        queue = .allocate(capacity: count)
+    }
+
+    deinit {
+        reached.deallocate()
+        queue.deallocate()
+    }
+
+    @inline(__always)
+    func isReached(_ number: UInt32) -> Bool { reached[Int(number)] }
+
+    /// Marks a node and all that it leads to.
+    func reach(_ start: UInt32) {
+        if reached[Int(start)] { return }
+        reached[Int(start)] = true
+        queue[0] = start
+        var head = 0, tail = 1
+        while head < tail {
+            if level == 0, head + 8 < tail { nt_prefetch(graph.list(level: 0, queue[head + 8]), degree * 4) }
+            let list = graph.list(level: level, queue[head])
+            head += 1
+            for i in 0 ..< degree {
+                let number = list[i]
+                if number == NT_NO_NODE { break }
+                if reached[Int(number)] { continue }
+                reached[Int(number)] = true
+                queue[tail] = number
+                tail += 1
+            }
+        }
+    }
+}
+
+extension BuildWorker {
+    /// Makes a reached node lead to one that none leads to.
+    ///
+    /// The nearest with room in its list gets the link. Where none has room, the nearest of all is led to the node *instead*
+    /// of to one of its neighbours, and the node to that neighbour: so whatever was reached still is.
+    mutating func attach(_ number: UInt32, level: Int, walk: LevelWalk) {
+        let slot = graph.slot(level: level, number), degree = graph.degree(level: level)
+        var query = scratch.space.query(slot, buffer: scratch.queryBuffer)
+        var start = graph.entryNode == NT_NO_NODE ? graph.entrySlot : graph.entryNode
+        if graph.entryNode != NT_NO_NODE {
+            for above in stride(from: graph.maxLevel, to: level, by: -1) { start = greedy(level: above, from: start, &query) }
+            if level == 0 { start = graph.upperNode(start).pointee.slot }
+        }
+        if !walk.isReached(start) { start = level == 0 ? graph.entrySlot : graph.entryNode }
+        search(level: level, from: start, &query)
+
+        let list = graph.list(level: level, number)
+        if nt_list_load(list, degree, scratch.list) == 0 {
+            // A node that has lost all of its neighbours gets new ones.
+            take(level: level)
+            write(level: level, number)
+            linkBack(level: level, number, slot: slot)
+            for i in 0 ..< scratch.levels[level].count where contains(level: level, scratch.levels[level].numbers[i], number) { return }
+            search(level: level, from: start, &query)
+        }
+        var nearest = NT_NO_NODE
+        for i in 0 ..< scratch.poolCount {
+            let candidate = nt_pool_node(scratch.pool[i])
+            if candidate == number || !walk.isReached(candidate) { continue }
+            if nearest == NT_NO_NODE { nearest = candidate }
+            let count = nt_list_load(graph.list(level: level, candidate), degree, scratch.list)
+            if count < degree {
+                nt_store_entry(graph.list(level: level, candidate) + count, number)
+                return
+            }
+        }
+        insert(number, slot: slot, behind: nearest == NT_NO_NODE ? start : nearest, level: level)
+    }
+
+    /// Puts a node between `owner`, whose list is full, and that neighbour of it which is nearest to the node.
+    private mutating func insert(_ number: UInt32, slot: UInt32, behind owner: UInt32, level: Int) {
+        let degree = graph.degree(level: level)
+        let ownerList = graph.list(level: level, owner)
+        let count = nt_list_load(ownerList, degree, scratch.list)
+        scratch.candidates.count = 0
+        for i in 0 ..< count {
+            scratch.candidates.append(number: scratch.list[i], slot: graph.slot(level: level, scratch.list[i]), distance: 0)
+        }
+        scratch.computeDistances(from: slot)
+        var place = 0
+        for i in 1 ..< max(count, 1) where scratch.candidates.distances[i] < scratch.candidates.distances[place] { place = i }
+        let displaced = scratch.candidates.numbers[place]
+        nt_store_entry(ownerList + place, number)
+        let list = graph.list(level: level, number)
+        let own = nt_list_load(list, degree, scratch.list)
+        for i in 0 ..< own where scratch.list[i] == displaced { return }
+        nt_store_entry(list + min(own, degree - 1), displaced)
+    }
+
+    private func contains(level: Int, _ owner: UInt32, _ number: UInt32) -> Bool {
+        let count = nt_list_load(graph.list(level: level, owner), graph.degree(level: level), scratch.list)
+        for i in 0 ..< count where scratch.list[i] == number { return true }
+        return false
+    }
+}

@@ -1,0 +1,85 @@
+import CNeedletailKernels
+import NeedletailStorage
+
+// A graph that covers slots 0 ..< n is extended to cover 0 ..< m, and what led to slots deleted since is mended. The old
+// graph is only read: it may lie in a snapshot's map, under searches. Lists are copied, since a merge changes nearly every
+// chunk of them anyway; chunks of codes are shared.
+
+extension HNSWBuilder {
+    /// Where more of a graph's nodes than this are dead, it is built afresh: mending would touch nearly every list.
+    private static let deadShareLimit = 0.5
+    /// A graph that grows by more than this factor is built afresh: its codes' scale was found for the few.
+    private static let growthLimit = 8
+
+    /// A graph over all slots that are not deleted, made of one that covers the first of them. The graph's own parameters
+    /// stand; of `options` only threads and memory limit are read.
+    ///
+    /// - Complexity: as a build of the new slots alone, and a copy of the lists; one selection of neighbours for each node
+    ///   that leads to a deleted one.
+    package func merge(into base: HNSWGraph) throws(HNSWBuildError) -> HNSWBuild {
+        let count = source.vectors.count, covered = base.header.count
+        guard base.header.dimension == source.dimension, base.header.metric == source.metric, base.header.element == source.element else {
+            throw .invalid("the graph was built over vectors of another metric, element or dimension")
+        }
+        guard covered <= count else { throw .invalid("the graph covers \(covered) slots of \(count)") }
+        var options = options
+        options.m = base.header.m
+        options.efConstruction = base.header.efConstruction
+        options.quantization = base.header.quantization
+        options.seed = base.header.seed
+        var builder = self
+        builder.options = options
+        return try builder.extend(base)
+    }
+
+    private func extend(_ base: HNSWGraph) throws(HNSWBuildError) -> HNSWBuild {
+        let count = source.vectors.count, covered = base.header.count
+        let dead = (0 ..< covered).reduce(0) { $0 + (source.isDeleted($1) ? 1 : 0) }
+        let isWorthwhile = base.header.entrySlot != nil && Double(dead) <= Self.deadShareLimit * Double(covered)
+            && count / Self.growthLimit <= covered
+        guard isWorthwhile else { return try build() }
+
+        try options.validate(count: count)
+        let needed = Self.memoryEstimate(count: count, covered: covered, dimension: source.dimension, options: options)
+        if let limit = options.memoryLimit, needed > limit { throw .memoryLimit(needed: needed, limit: limit) }
+
+        var header = base.header
+        header.count = count
+        header.calibration = []
+        let codes: MutableRows
+        if let quantizer = header.sq8 {
+            codes = try MutableRows(stride: quantizer.rowByteCount, count: count, extending: base.codes.first(covered), isShared: true)
+            try encode(covered ..< count, quantizer, to: codes)
+        } else {
+            codes = try MutableRows(stride: 64, count: 0)
+        }
+
+        // Upper nodes keep their order; those of deleted slots are left out.
+        let old = UpperSurvivors(base: base, source: source)
+        let new = UpperPlan(source: source, options: options, first: covered)
+        let graph = BuildGraph(
+            m: options.m, count: count,
+            links: try MutableRows(stride: header.linkStride, count: count, extending: base.links.first(covered)),
+            upperNodes: try MutableRows(stride: HNSWHeader.upperNodeStride, count: old.survivors.count + new.nodes.count),
+            upperLinks: try MutableRows(stride: header.upperLinkStride, count: old.listCount + new.listCount))
+        graph.clearLists(from: covered)
+        old.write(to: graph, base: base)
+        new.write(to: graph, firstNode: old.survivors.count, firstList: old.listCount)
+
+        let space = BuildSpace(source, quantizer: header.sq8, codes: codes.view)
+        try withWorkers(graph, space: space) { workers throws(HNSWBuildError) in
+            try repair(graph, base: base, survivors: old, workers: workers)
+            try insert(new, into: graph, firstNode: old.survivors.count, slots: covered ..< count, workers: workers)
+            try connect(graph, worker: workers)
+        }
+        return try finish(header, graph, codes, peakByteCount: needed, base: base)
+    }
+}
+
+extension ChunkedRows {
+    /// The first rows, where there are more.
+    func first(_ rows: Int) -> ChunkedRows {
+        ChunkedRows(
+            pointers: pointers, chunkCount: Self.chunkCount(rows: rows, shift: shift), shift: shift, stride: stride, count: rows)
+    }
+}
