@@ -71,7 +71,7 @@ struct IndexBuild: Sendable {
             let header = index.parameters.header
             let description = IndexDescription.hnsw(
                 m: header.m, efConstruction: header.efConstruction, quantization: before.quantization, seed: header.seed)
-            let built = try building { () throws(HNSWBuildError) in try builder(table, description).extend(index.graph) }
+            let built = try building { () throws(HNSWBuildError) in try builder(table, description).merge(into: index.graph) }
             let unlinked = table.deletedCount(in: 0 ..< built.header.count)
             let live = built.header.count - unlinked
             // Recall changes slowly with the number of records: a fifth more or fewer is worth a new measurement.
@@ -103,9 +103,7 @@ struct IndexBuild: Sendable {
         let (progress, cancellation) = (progress, cancellation)
         return HNSWBuilder(
             source, options: options,
-            progress: progress.map { progress in
-                { progress(IndexProgress(phase: .building, done: $0.done, total: $0.total)) }
-            },
+            progress: progress.map { progress in { progress(IndexProgress($0, of: source.vectors.count)) } },
             isCancelled: { cancellation.isRequested })
     }
 
@@ -156,7 +154,7 @@ struct IndexBuild: Sendable {
         let parameters = IndexParameters(header: header, build: report, measuredCount: measuredCount, unlinkedCount: unlinkedCount)
         let descriptor = IndexDescriptor(
             name: IndexParameters.name, kind: IndexParameters.kind, coveredCount: header.count, parameters: try parameters.encoded())
-        let (collection, content) = (collection, built.content)
+        let (collection, content) = (collection, built.contents)
         try withExtendedLifetime((built, table)) { () throws(NeedletailError) in
             try storage { () throws(StorageError) in
                 try collection.database.environment.writeBlocking { transaction throws(StorageError) in
@@ -208,5 +206,17 @@ struct IndexBuild: Sendable {
         }
         registry.endBuild(collection.tableID)
         return try result.get()
+    }
+}
+
+extension IndexProgress {
+    /// A part of a build, as the share of the `count` slots that are linked.
+    fileprivate init(_ progress: HNSWBuildProgress, of count: Int) {
+        switch progress.phase {
+        case .encode, .order, .repair: self.init(phase: .preparing, done: progress.done, total: progress.total)
+        case .upper: self.init(phase: .building, done: progress.done, total: count)
+        // What is not inserted here was before.
+        case .insert, .connect: self.init(phase: .building, done: count - progress.total + progress.done, total: count)
+        }
     }
 }

@@ -70,8 +70,10 @@ public struct OptimizeReport: Sendable, Hashable, Codable {
 
 /// How far a build is.
 public struct IndexProgress: Sendable, Hashable {
-    /// What a build does, in this order.
+    /// What a build does.
     public enum Phase: String, Sendable, Hashable, CaseIterable {
+        /// Records are brought into the form and the order in which they are linked; for a while between two stretches of linking, too.
+        case preparing
         /// Records are linked with each other.
         case building
         /// Recall is measured on a sample.

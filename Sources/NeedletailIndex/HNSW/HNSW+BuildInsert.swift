@@ -96,9 +96,12 @@ struct BuildWorker {
         scratch.visited[Int(levels[level].count)] = scratch.epoch
         // A NaN has no place in a pool, but a start must be there.
         scratch.pool[0] = nt_pool_key(distance.isNaN ? .infinity : distance, start)
-        var beam = nt_beam(
-            pool: scratch.pool, pool_count: 1, capacity: ef ?? scratch.efConstruction, cursor: 0, visited: scratch.visited,
-            epoch: scratch.epoch, hops: 0, distances: 0)
+        var beam = nt_beam()
+        beam.pool = scratch.pool
+        beam.pool_count = 1
+        beam.capacity = ef ?? scratch.efConstruction
+        beam.visited = scratch.visited
+        beam.epoch = scratch.epoch
         scratch.space.functions.search(levels + level, &query, &beam)
         scratch.poolCount = beam.pool_count
     }
