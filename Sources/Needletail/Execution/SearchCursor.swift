@@ -16,8 +16,9 @@ extension Collection {
         near vector: [Float], where filter: Filter? = nil, select fields: FieldSelection = .all,
         recall: Double? = nil, efSearch: Int? = nil, exact: Bool = false, threads: Int = 1
     ) throws(NeedletailError) -> SearchCursor {
-        let request = SearchRequest(k: 1, recall: recall, efSearch: efSearch, isExact: exact, threads: threads)
+        var request = SearchRequest(k: 1, recall: recall, efSearch: efSearch, isExact: exact, threads: threads)
         try request.validate()
+        request.isExact = true
         try check(query: vector)
         let search = try SearchExecution(self, filter, fields)
         return SearchCursor(search, vector: vector, plan: try search.plan(request), graph: try search.view.graph(), threads: threads)

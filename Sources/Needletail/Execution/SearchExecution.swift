@@ -47,8 +47,7 @@ struct SearchExecution {
 
     /// All within the (internal) distance `radius`, ascending.
     func within(_ radius: Float, of query: [Float], limit: Int?, plan: SearchPlan, threads: Int) throws(NeedletailError) -> [Neighbor] {
-        var graph: GraphIndex?
-        if case .hnsw = plan { graph = try view.graph() }
+        let graph: GraphIndex? = nil
         return query.withUnsafeBufferPointer { query in
             withMasks { allowed, deleted in
                 guard case .hnsw(let efSearch, _, _, _) = plan, let graph else {
