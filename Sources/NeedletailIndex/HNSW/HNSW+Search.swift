@@ -13,6 +13,11 @@ package struct HNSWStatistics: Sendable, Equatable {
     package var exactFallbacks = 0
 
     package init() {}
+
+    mutating func add(_ beam: nt_beam) {
+        hops += Int(beam.hops)
+        distances += Int(beam.distances)
+    }
 }
 
 extension HNSWGraph {
@@ -34,9 +39,13 @@ extension HNSWGraph {
     ) -> [Neighbor] {
         precondition(query.count == header.dimension, "a query has the index's dimension")
         guard k > 0, let base = query.baseAddress, header.entrySlot != nil else { return [] }
+        let k = min(k, header.count), ef = min(max(ef, k), header.count)
+        let mask = SlotMask(allowed: allowed, deleted: deleted, count: header.count)
+        if !mask.isFull || isCostly(ef: ef) {
+            return filteredSearch(query, k: k, ef: ef, allowed: allowed, deleted: deleted, mask: mask, scratch: pool, statistics: &statistics)
+        }
         let scratch = pool.take()
         defer { pool.giveBack(scratch) }
-        let k = min(k, header.count), ef = min(max(ef, k), header.count)
         let prepared = prepare(base, scratch)
         scratch.reserve(pool: ef)
         var beam = nt_beam()
@@ -48,9 +57,16 @@ extension HNSWGraph {
             beam.capacity = ef
             withUnsafePointer(to: level(0)) { nt_traversal_for(traversalKind).pointee.search($0, prepared, &beam) }
         }
-        statistics.hops += Int(beam.hops)
-        statistics.distances += Int(beam.distances)
+        statistics.add(beam)
         return nearest(k, of: beam.pool, count: beam.pool_count, ef: ef, query: prepared.vector, scratch, &statistics)
+    }
+
+    /// Whether a pool of `ef` costs more than comparing the query with every vector: a place in it is found by moving half
+    /// of what it holds. Measured in nanoseconds, roughly; small pools are always worth it.
+    func isCostly(ef: Int) -> Bool {
+        guard ef > 4096 else { return false }
+        let traversal = Double(ef) * (200 + 0.05 * Double(ef))
+        return traversal > 0.1 * Double(header.count) * Double(vectors.stride)
     }
 
     /// The query in the forms that traversal and rescoring need.

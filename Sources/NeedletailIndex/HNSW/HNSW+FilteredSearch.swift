@@ -1,0 +1,93 @@
+import CNeedletailKernels
+import NeedletailStorage
+
+// A filter inside the search. Where many slots pass, the search goes through all nodes as without a filter and keeps those
+// that pass in a pool of their own: it ends when no node is left that is nearer than the worst of `ef` that pass. Where few
+// pass, nodes that do not pass are passed over: in their place their own neighbours are looked at (ACORN-1,
+// arXiv 2403.04871), so that distances are computed of slots that pass alone. Where very few pass, and wherever the graph
+// leads to fewer than k, they are compared one by one: k come back whenever k exist.
+
+extension HNSWGraph {
+    /// Above this share of slots that pass, all nodes are gone through; below, only those that pass, in two hops.
+    static let twoHopSelectivity = 0.35
+    /// As many slots that pass, for each of `ef`, are compared one by one.
+    static let exactSlotsPerCandidate = 4
+
+    func filteredSearch(
+        _ query: UnsafeBufferPointer<Float>, k: Int, ef: Int, allowed: UnsafeBufferPointer<UInt64>?, deleted: UnsafeBufferPointer<UInt64>?,
+        mask: SlotMask, scratch pool: HNSWScratchPool, statistics: inout HNSWStatistics
+    ) -> [Neighbor] {
+        let passing = mask.isFull ? header.count : mask.cardinality(count: header.count)
+        guard passing > 0, let base = query.baseAddress else { return [] }
+        let k = min(k, passing)
+        guard passing > Self.exactSlotsPerCandidate * ef, !isCostly(ef: ef) else {
+            statistics.rescored += passing
+            return covered.search(query, k: k, allowed: allowed, deleted: deleted)
+        }
+        let scratch = pool.take()
+        defer { pool.giveBack(scratch) }
+        let prepared = prepare(base, scratch)
+        let selectivity = Double(passing) / Double(header.count)
+        let twoHops = selectivity < Self.twoHopSelectivity
+        // The entry point may not pass: one more. Of nodes that do not pass, as many as belong to `ef` that do, and half as many again.
+        let capacity = twoHops ? ef + 1 : min(header.count, Int(1.5 * Double(ef) / selectivity))
+        scratch.reserve(pool: capacity, results: ef)
+        var beam = nt_beam()
+        beam.pool = scratch.pool
+        beam.results = scratch.results
+        beam.result_capacity = ef
+        beam.allowed = allowed?.baseAddress
+        beam.deleted = deleted?.baseAddress
+        withUnsafePointer(to: prepared) { prepared in
+            enter(prepared, scratch, &beam)
+            beam.capacity = capacity
+            let entry = beam.pool[0]
+            if mask.contains(nt_pool_node(entry)) {
+                beam.results[0] = entry
+                beam.result_count = 1
+            }
+            let traversal = nt_traversal_for(traversalKind).pointee
+            withUnsafePointer(to: level(0)) { level in
+                if twoHops {
+                    traversal.search_two_hops(level, prepared, &beam)
+                } else {
+                    traversal.search_filtered(level, prepared, &beam)
+                }
+            }
+        }
+        statistics.add(beam)
+        if twoHops {
+            // All that was met passes but, perhaps, the entry point.
+            var kept = 0
+            for i in 0 ..< beam.pool_count where mask.contains(nt_pool_node(beam.pool[i])) {
+                beam.results[kept] = beam.pool[i]
+                kept += 1
+                if kept == ef { break }
+            }
+            beam.result_count = kept
+        }
+        if beam.result_count < k {
+            statistics.exactFallbacks += 1
+            statistics.rescored += passing
+            return covered.search(query, k: k, allowed: allowed, deleted: deleted)
+        }
+        return nearest(k, of: beam.results, count: beam.result_count, ef: ef, query: prepared.vector, scratch, &statistics)
+    }
+
+    /// Exact search of the slots that the graph covers.
+    var covered: FlatIndex {
+        let covered = VectorBlocks(
+            pointers: vectors.pointers, blockCount: vectors.blockCount, blockShift: vectors.blockShift, stride: vectors.stride,
+            count: header.count)
+        return FlatIndex(vectors: covered, dimension: header.dimension, metric: header.metric, element: header.element)
+    }
+}
+
+extension SlotMask {
+    /// How many of the slots 0 ..< count take part.
+    func cardinality(count: Int) -> Int {
+        var sum = 0
+        for position in 0 ..< (count + 63) / 64 { sum += word(position, end: count).nonzeroBitCount }
+        return sum
+    }
+}
