@@ -16,12 +16,11 @@ extension Collection {
         near vector: [Float], where filter: Filter? = nil, select fields: FieldSelection = .all,
         recall: Double? = nil, efSearch: Int? = nil, exact: Bool = false, threads: Int = 1
     ) throws(NeedletailError) -> SearchCursor {
-        var request = SearchRequest(k: 1, recall: recall, efSearch: efSearch, isExact: exact, threads: threads)
+        let request = SearchRequest(k: 1, recall: recall, efSearch: efSearch, isExact: exact, threads: threads)
         try request.validate()
-        request.isExact = true
         try check(query: vector)
         let search = try SearchExecution(self, filter, fields)
-        return SearchCursor(search, vector: vector, plan: try search.plan(request), graph: try search.view.graph(), threads: threads)
+        return try SearchCursor(search, vector: vector, plan: try search.plan(request), threads: threads)
     }
 }
 
@@ -34,20 +33,21 @@ public final class SearchCursor {
     private let search: SearchExecution
     private let vector: [Float]
     private let threads: Int
-    /// The walk through the graph; `nil` without one, or when it has come to its end.
+    /// The walk through the graph, if there is one.
     private var walk: GraphPages?
-    /// Records that the graph does not cover, or all.
+    /// The records that the graph does not cover; without one, all.
     private var scan: ScanPages
-    /// Slots that the walk has handed out.
-    private var walked: [UInt32] = []
 
-    fileprivate init(_ search: SearchExecution, vector: [Float], plan: SearchPlan, graph: GraphIndex?, threads: Int) {
+    fileprivate init(_ search: SearchExecution, vector: [Float], plan: SearchPlan, threads: Int) throws(NeedletailError) {
         self.search = search
         self.vector = vector
         self.plan = plan
         self.threads = threads
-        if case .hnsw(let efSearch, _, _, _) = plan, let graph {
-            walk = GraphPages(graph.cursor(vector, efSearch: efSearch, search))
+        if case .hnsw(let efSearch, _, _, _) = plan, let graph = try search.view.graph() {
+            let cursor = vector.withUnsafeBufferPointer { query in
+                search.withMasks { graph.cursor(query, efSearch: efSearch, allowed: $0, deleted: $1) }
+            }
+            walk = GraphPages(cursor)
             scan = ScanPages(first: graph.coveredCount)
         } else {
             scan = ScanPages(first: 0)
@@ -64,26 +64,19 @@ public final class SearchCursor {
         var page: [Neighbor] = []
         page.reserveCapacity(min(count, search.candidateCount))
         while page.count < count {
-            let near = walk?.peek(wanted: count - page.count)
-            if walk != nil, near == nil { endWalk() }
-            let far = scan.peek(search, vector, wanted: count - page.count, threads: threads)
-            guard let nearer = [near, far].compactMap({ $0 }).min(by: { ($0.distance, $0.slot) < ($1.distance, $1.slot) }) else { break }
-            page.append(nearer)
-            if nearer == near {
+            let wanted = count - page.count
+            let walked = walk?.peek(wanted: wanted), scanned = scan.peek(search, vector, wanted: wanted, threads: threads)
+            if let walked, scanned.map({ (walked.distance, walked.slot) < ($0.distance, $0.slot) }) ?? true {
+                page.append(walked)
                 walk?.advance()
-                walked.append(nearer.slot)
-            } else {
+            } else if let scanned {
+                page.append(scanned)
                 scan.advance()
+            } else {
+                break
             }
         }
         return try search.results(page, plan)
-    }
-
-    /// All that match come sooner or later: what no path led to, a scan finds.
-    private func endWalk() {
-        walk = nil
-        scan = ScanPages(rest: search, without: walked, before: scan)
-        walked = []
     }
 }
 
@@ -111,43 +104,24 @@ private struct GraphPages {
 private struct ScanPages {
     /// The scan begins with this slot.
     private let first: Int
-    /// Bit set = may still come; `nil`: all that the search lets through.
-    private var allowed: [UInt64]?
     private var found: [Neighbor] = []
     private var position = 0
     private var isComplete = false
 
     init(first: Int) { self.first = first }
 
-    /// All that `search` lets through, without those that the walk and the pages before have handed out.
-    init(rest search: SearchExecution, without walked: [UInt32], before: ScanPages) {
-        first = 0
-        let slotCount = search.table.slotCount
-        var words = search.withMasks { allowed, deleted in
-            (0 ..< (slotCount + 63) / 64).map { word in (allowed.map { $0[word] } ?? ~0) & ~(deleted.map { $0[word] } ?? 0) }
-        }
-        for slot in walked { words[Int(slot >> 6)] &= ~(1 << UInt64(slot & 63)) }
-        for neighbor in before.found[..<before.position] { words[Int(neighbor.slot >> 6)] &= ~(1 << UInt64(neighbor.slot & 63)) }
-        allowed = words
-    }
-
+    /// The next record; `nil` at the end.
     mutating func peek(_ search: SearchExecution, _ vector: [Float], wanted: Int, threads: Int) -> Neighbor? {
         if position == found.count, !isComplete {
-            let k = min(max(4 * found.count, 2 * wanted, 32), search.table.slotCount)
-            found = scan(search, vector, k: k, threads: threads)
-            isComplete = found.count < k || k == search.table.slotCount
+            let slotCount = search.table.slotCount
+            let k = min(max(4 * found.count, 2 * wanted, 32), slotCount)
+            found = vector.withUnsafeBufferPointer { query in
+                search.withMasks { search.view.flat.search(query, k: k, from: first, allowed: $0, deleted: $1, threads: threads) }
+            }
+            isComplete = found.count < k || k == slotCount
         }
         return position < found.count ? found[position] : nil
     }
 
     mutating func advance() { position += 1 }
-
-    private func scan(_ search: SearchExecution, _ vector: [Float], k: Int, threads: Int) -> [Neighbor] {
-        vector.withUnsafeBufferPointer { query in
-            guard let allowed else {
-                return search.withMasks { search.view.flat.search(query, k: k, from: first, allowed: $0, deleted: $1, threads: threads) }
-            }
-            return allowed.withUnsafeBufferPointer { search.view.flat.search(query, k: k, from: first, allowed: $0, threads: threads) }
-        }
-    }
 }

@@ -47,7 +47,8 @@ struct SearchExecution {
 
     /// All within the (internal) distance `radius`, ascending.
     func within(_ radius: Float, of query: [Float], limit: Int?, plan: SearchPlan, threads: Int) throws(NeedletailError) -> [Neighbor] {
-        let graph: GraphIndex? = nil
+        var graph: GraphIndex?
+        if case .hnsw = plan { graph = try view.graph() }
         return query.withUnsafeBufferPointer { query in
             withMasks { allowed, deleted in
                 guard case .hnsw(let efSearch, _, _, _) = plan, let graph else {

@@ -66,11 +66,11 @@ extension GraphIndex {
     /// Facts about the index, as `table`, which it belongs to, shows it.
     func information(_ table: TableSnapshot) -> IndexInformation {
         let header = parameters.header
-        let deletedCovered = table.deletedCount(in: 0 ..< header.count)
+        let liveCovered = header.count - deletedCount - parameters.unlinkedCount
         return IndexInformation(
             kind: IndexParameters.kind, m: header.m, efConstruction: header.efConstruction,
-            quantization: Quantization(header.quantization), seed: header.seed, coveredCount: header.count - deletedCovered,
-            tailCount: table.liveCount - (header.count - deletedCovered), deletedCount: deletedCovered - parameters.unlinkedCount,
+            quantization: Quantization(header.quantization), seed: header.seed, coveredCount: liveCovered,
+            tailCount: table.liveCount - liveCovered, deletedCount: deletedCount,
             byteCount: snapshot.descriptor.arrays.reduce(0) { $0 + $1.stride * $1.count },
             calibration: header.calibration.map { RecallPoint(k: $0.k, efSearch: $0.efSearch, recall: $0.recall) },
             build: parameters.build)

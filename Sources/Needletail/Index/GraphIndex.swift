@@ -9,6 +9,9 @@ final class GraphIndex: Sendable {
     let snapshot: IndexSnapshot
     let facts: SearchFacts.Index
     private let entry: IndexRegistry.Entry
+    /// Deleted slots that are in the graph still. While there are none, no search has to look whether it meets one.
+    let deletedCount: Int
+    private var leadsToDeleted: Bool { deletedCount > 0 }
 
     /// The index of a table, if it has one.
     init?(_ table: TableSnapshot, _ collection: Collection) throws(NeedletailError) {
@@ -29,6 +32,7 @@ final class GraphIndex: Sendable {
                 path: collection.database.path)
         }
         self.snapshot = snapshot
+        deletedCount = table.deletedCount(in: 0 ..< header.count) - entry.parameters.unlinkedCount
         facts = SearchFacts.Index(tailCount: table.slotCount - header.count, coveredCount: header.count, degree: header.degree)
     }
 
@@ -52,7 +56,8 @@ final class GraphIndex: Sendable {
     ) -> [Neighbor] {
         var statistics = HNSWStatistics()
         return graph.search(
-            query, k: k, ef: efSearch, allowed: allowed, deleted: deleted, scratch: entry.scratches, statistics: &statistics)
+            query, k: k, ef: efSearch, allowed: allowed, deleted: leadsToDeleted ? deleted : nil, scratch: entry.scratches,
+            statistics: &statistics)
     }
 
     /// All within the (internal) distance `radius` of what the graph covers, or the nearest `limit` of them, ascending.
@@ -60,14 +65,16 @@ final class GraphIndex: Sendable {
         within radius: Float, of query: UnsafeBufferPointer<Float>, efSearch: Int, limit: Int?,
         allowed: UnsafeBufferPointer<UInt64>?, deleted: UnsafeBufferPointer<UInt64>?
     ) -> [Neighbor] {
-        []
+        var statistics = HNSWStatistics()
+        return graph.search(
+            within: radius, of: query, limit: limit, ef: efSearch, allowed: allowed, deleted: deleted, scratch: entry.scratches,
+            statistics: &statistics)
     }
 
-    /// A walk that goes on where it ended, page by page.
-    func cursor(_ vector: [Float], efSearch: Int, _ search: SearchExecution) -> HNSWCursor { HNSWCursor() }
-}
-
-/// Stands for the walk until it is there.
-final class HNSWCursor {
-    func next(_ count: Int) -> [Neighbor] { [] }
+    /// A walk that goes on where it ended, page by page. The bitmaps must outlive it.
+    func cursor(
+        _ query: UnsafeBufferPointer<Float>, efSearch: Int, allowed: UnsafeBufferPointer<UInt64>?, deleted: UnsafeBufferPointer<UInt64>?
+    ) -> HNSWCursor {
+        HNSWCursor(graph, query: query, ef: efSearch, allowed: allowed, deleted: deleted, scratch: entry.scratches)
+    }
 }
