@@ -36,6 +36,7 @@ extension Collection {
     public func dropIndex() async throws(NeedletailError) {
         let wasThere = try await write(.full) { table throws(StorageError) in try table.dropIndex(IndexParameters.name) }
         guard wasThere else { throw noIndex() }
+        database.indexes.forget(tableID)
     }
 
     /// Facts about the collection's index; `nil` where it has none.

@@ -42,6 +42,9 @@ final class IndexRegistry: Sendable {
         }
     }
 
+    /// Lets go of what was kept of a collection's index, which has been dropped.
+    func forget(_ tableID: UInt32) { state.withLock { _ = $0.entries.removeValue(forKey: tableID) } }
+
     /// Notes that a build of the collection's index begins; false where one runs.
     func beginBuild(_ tableID: UInt32) -> Bool { state.withLock { $0.building.insert(tableID).inserted } }
 
