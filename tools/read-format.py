@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Reads a Needletail database from FORMAT.md alone: no LMDB, no Needletail, no other module.
 
-    tools/read-format.py FILE [--vectors]     one JSON object a line: the file, each table, each of its records
+    tools/read-format.py FILE [--vectors]     one JSON object a line: the file, each table, its indexes, its records
 
 Section numbers in the comments are those of FORMAT.md. Damage ends the program with a message and status 65.
 """
@@ -144,6 +144,62 @@ class Database:
         return [(struct.unpack(">I", key[4:])[0], key, value) for key, value in found]
 
 
+class Index:
+    def __init__(self, table, key, description):  # 5.4
+        self.description = description
+        need(key[5:].decode() == description["name"], "an index has another name than its key")
+        need(0 <= description["coveredCount"] <= table.slots, "an index covers slots that are not there")
+        self.parameters = base64.b64decode(description["parameters"])
+        self.arrays = [self.read_array(table.database, array) for array in description["arrays"]]
+        if description["kind"] == "hnsw":
+            self.parameters = json.loads(self.parameters)
+            self.check_links()
+
+    def read_array(self, database, array):  # 7.5
+        stride, count, shift = array["stride"], array["count"], array["shift"]
+        need(shift == max(0, (1048576 // stride).bit_length() - 1), "an index array has chunks of another size")
+        rows = []
+        for number, key, value in database.chunks(array["id"]):
+            here, _ = chunk_header(key, value, 6)
+            need(number << shift == len(rows) and here == min(1 << shift, count - len(rows)) > 0, "a chunk of an index is missing or surplus")
+            need(len(value) >= 48 + here * stride, "a chunk of an index is too short")
+            need(struct.unpack_from("<Q", value, 24)[0] <= self.description["version"], "a chunk is newer than its index")
+            rows += [value[48 + i * stride:48 + (i + 1) * stride] for i in range(here)]
+        need(len(rows) == count, "chunks of an index are missing")
+        return rows
+
+    def neighbors(self, row, degree):  # 7.6
+        entries = struct.unpack_from("<%dI" % degree, row)
+        return entries[:entries.index(0xFFFFFFFF)] if 0xFFFFFFFF in entries else entries
+
+    def check_links(self):
+        """Every entry of every list leads to a node."""
+        header, covered = self.parameters, self.description["coveredCount"]
+        need(header["count"] == covered, "a graph covers another number of slots than its index")
+        links, nodes, upper_links = self.arrays[:3]
+        need(len(links) in (0, covered), "a graph has not one list a slot")
+        self.link_count = 0
+        for row in links:
+            found = self.neighbors(row, 2 * header["m"])
+            need(all(slot < covered for slot in found), "a link leads to a slot that the graph does not cover")
+            self.link_count += len(found)
+        need(len(nodes) == header["upperCount"], "upper nodes are missing")
+        for row in nodes:
+            slot, first, level, _ = struct.unpack("<4I", row)
+            need(slot < covered and 1 <= level <= header["maxLevel"] and first + level <= len(upper_links), "an upper node is malformed")
+        for row in upper_links:
+            need(all(number < len(nodes) for number in self.neighbors(row, header["m"])), "an upper link leads nowhere")
+        need(header.get("entrySlot", 0) < max(covered, 1), "the entry point is not a node")
+
+    def line(self, table):
+        line = {"table": table.description["name"], "index": self.description["name"], "kind": self.description["kind"],
+                "covered": self.description["coveredCount"], "version": self.description["version"],
+                "arrays": [{"stride": array["stride"], "count": array["count"]} for array in self.description["arrays"]]}
+        if self.description["kind"] == "hnsw":
+            line["links"] = self.link_count
+        return line
+
+
 class Table:
     def __init__(self, database, description):
         self.database = database
@@ -164,6 +220,8 @@ class Table:
         self.columns = [self.read_column(array, kind, i) for i, (array, kind) in enumerate(zip(description["columnArrays"], self.types))]
         self.read_tail()
         self.read_deleted()
+        prefix = b"x" + number
+        self.indexes = [Index(self, key, json.loads(value)) for key, value in database.data["catalog"].items() if key[:5] == prefix]
 
     def dictionary(self, array):  # section 11
         prefix = struct.pack(">IB", array, 1)
@@ -309,6 +367,8 @@ def main():
         for table in database.tables:
             print(json.dumps({"table": table.description["name"], "slots": table.slots, "sealed": table.sealed,
                               "live": table.live, "columns": table.description["columns"]}))
+            for index in table.indexes:
+                print(json.dumps(index.line(table)))
             for record in table.records(arguments.vectors):
                 print(json.dumps(record))
     except (Damage, KeyError, IndexError, struct.error, UnicodeDecodeError, ValueError) as problem:

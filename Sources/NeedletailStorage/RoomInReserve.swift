@@ -67,17 +67,28 @@ final class RoomInReserve: @unchecked Sendable {
     func demand(_ byteCount: Int, inRunsOf pageCount: Int, _ core: EnvironmentCore) throws(StorageError) {
         let known: Int
         if let reusable { known = reusable } else {
-            let reader = try SnapshotCore(core)
-            known = try withExtendedLifetime(reader) { () throws(StorageError) in
-                let last = core.lastTransactionID
-                // LMDB spares what the oldest reader may still see, and the last commit's own list.
-                let oldest = core.readers(last).compactMap(\.transactionID).min() ?? last
-                return try FreeList.pageCount(reader.transaction, inRunsOf: pageCount, freedBefore: min(oldest, last)) * pageByteCount
-            }
+            known = try countReusable(inRunsOf: pageCount, core)
             reusable = known
         }
         reused += min(byteCount, known - reused)
         try demand(byteCount, core)
+    }
+
+    private func countReusable(inRunsOf pageCount: Int, _ core: EnvironmentCore) throws(StorageError) -> Int {
+        let reader: SnapshotCore
+        do throws(StorageError) {
+            reader = try SnapshotCore(core)
+        } catch {
+            // A write must not fail because there are many readers: then all of it is allocated.
+            guard error.code == .busy else { throw error }
+            return 0
+        }
+        return try withExtendedLifetime(reader) { () throws(StorageError) in
+            let last = core.lastTransactionID
+            // LMDB spares what the oldest reader may still see, and the last commit's own list.
+            let oldest = core.readers(last).compactMap(\.transactionID).min() ?? last
+            return try FreeList.pageCount(reader.transaction, inRunsOf: pageCount, freedBefore: min(oldest, last)) * pageByteCount
+        }
     }
 }
 

@@ -138,7 +138,10 @@ struct TableState: Equatable {
         generation = word(4)
         tailGeneration = word(5)
         runCount = word(6)
-        if version == 2, word(7) == 1 { openRun = Int64(bitPattern: word(8)) }
+        if version == 2 {
+            guard word(7) <= 1, word(7) <= runCount else { return nil }
+            openRun = word(7) == 1 ? Int64(bitPattern: word(8)) : nil
+        }
         columns = (0 ..< columnCount).map { Column(dictionaryCount: word(first + 2 * $0), listValueCount: word(first + 1 + 2 * $0)) }
         guard sealedCount <= slotCount, liveCount <= slotCount, slotCount < UInt64(UInt32.max),
               columns.allSatisfy({ $0.dictionaryCount <= UInt64(UInt32.max) && $0.listValueCount < maximumListValueCount })

@@ -116,7 +116,7 @@ import Testing
         }
     }
 
-    @Test("counters of a table that cannot be are damage, not a trap", arguments: [56, 64])
+    @Test("counters of a table that cannot be are damage, not a trap", arguments: [56, 72, 80])
     func impossibleCounters(offset: Int) throws {
         let folder = try TemporaryFolder()
         let path = folder.path("a.ntl")
@@ -124,8 +124,8 @@ import Testing
         try environment.createTestTable()
         environment.close()
         var data = try Data(contentsOf: URL(fileURLWithPath: path))
-        // Version 1, six columns, then counters that are all 0: a state as FORMAT.md describes it.
-        let state = Data([1, 0, 0, 0, 6, 0, 0, 0]) + Data(repeating: 0, count: 48 + 16 * 6)
+        // Version 2, six columns, then counters that are all 0: a state as FORMAT.md describes it.
+        let state = Data([2, 0, 0, 0, 6, 0, 0, 0]) + Data(repeating: 0, count: 64 + 16 * 6)
         var found = false
         while let place = data.range(of: state) {
             data.replaceSubrange(place.lowerBound + offset ..< place.lowerBound + offset + 8, with: Data(repeating: 0xFF, count: 8))

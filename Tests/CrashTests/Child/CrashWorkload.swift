@@ -88,8 +88,44 @@ package struct CrashWorkload: Sendable {
             case .update(let changes): for (key, seed) in changes { _ = try table.update(key, Self.cells(seed)) }
             case .payload(let key, let seed): _ = try table.setPayload(key, seed.map(Self.payload))
             }
+            if number % Self.indexInterval == 0 { try Self.installIndex(number, in: table) }
             try table.setUserInfo(Data("\(number + 1)".utf8))
         }
+    }
+
+    /// So often a step also installs an index.
+    private static let indexInterval = 3
+
+    /// An index of two arrays that say which step made them; the first chunk of the first one stays from the step before,
+    /// each second time.
+    private static func installIndex(_ number: Int, in table: TableWriter) throws(StorageError) {
+        let old = try table.indexes().first
+        let memory = UnsafeMutablePointer<UInt64>.allocate(capacity: 1 << 17)
+        defer { memory.deallocate() }
+        memory.initialize(repeating: UInt64(number), count: 1 << 17)
+        let keeps = old != nil && number / indexInterval % 2 == 1
+        try table.installIndex(
+            IndexDescriptor(name: "index", kind: "test", coveredCount: table.slotCount, parameters: Data("\(number)".utf8)),
+            arrays: [
+                IndexArrayContent(stride: 64, count: 16384 + 100, chunks: [keeps ? nil : UnsafeRawPointer(memory), UnsafeRawPointer(memory)]),
+                IndexArrayContent(stride: 16, count: number % 500, chunks: number % 500 == 0 ? [] : [UnsafeRawPointer(memory)]),
+            ], expectedVersion: old?.version ?? 0)
+    }
+
+    /// How the index differs from what it must be after so many steps.
+    private func indexDifferences(_ table: TableSnapshot, after count: Int) throws(StorageError) -> [String] {
+        guard count > 0 else { return [] }
+        let number = (count - 1) / Self.indexInterval * Self.indexInterval
+        guard let index = try table.indexes().first else { return ["there is no index"] }
+        let links = try index.array(0), nodes = try index.array(1)
+        guard index.descriptor.parameters == Data("\(number)".utf8), links.count == 16384 + 100, nodes.count == number % 500 else {
+            return ["the index is not that of step \(number)"]
+        }
+        let firstChunk = number / Self.indexInterval % 2 == 1 ? number - Self.indexInterval : number
+        var wrong = 0
+        for row in 0 ..< links.count where links.row(row).load(fromByteOffset: 56, as: UInt64.self) != (row < 16384 ? firstChunk : number) { wrong += 1 }
+        for row in 0 ..< nodes.count where nodes.row(row).load(as: UInt64.self) != number { wrong += 1 }
+        return wrong == 0 ? [] : ["\(wrong) rows of the index are not of step \(number)"]
     }
 
     private static func append(_ rows: [(RecordKey, UInt64)], _ policy: OnDuplicate, to table: TableWriter) throws(StorageError) {
@@ -122,7 +158,7 @@ package struct CrashWorkload: Sendable {
     package func differences(_ environment: Environment, after count: Int) throws(StorageError) -> [String] {
         let expected = content(after: count)
         guard let table = try environment.snapshot().table(Self.descriptor.name) else { return count == 0 ? [] : ["there is no table"] }
-        var differences: [String] = []
+        var differences = try indexDifferences(table, after: count)
         if table.liveCount != expected.count { differences.append("\(table.liveCount) records, expected \(expected.count)") }
         for (key, content) in expected {
             guard let slot = try table.slot(for: key) else {
