@@ -26,9 +26,17 @@ extension HNSWGraph {
         }
         let scratch = pool.take()
         defer { pool.giveBack(scratch) }
-        let prepared = prepare(base, scratch)
         let selectivity = Double(passing) / Double(header.count)
         let twoHops = selectivity < Self.twoHopSelectivity
+        if !twoHops, usesNeighborCodes(k: k, ef: ef), let codes = header.neighborCodes {
+            let extent = NeighborCodesExtent(codes, k: k, ef: ef, selectivity: selectivity)
+            let found = search(base, k: k, extent: extent, allowed: allowed, deleted: deleted, scratch, &statistics)
+            if found.count == k { return found }
+            statistics.exactFallbacks += 1
+            statistics.rescored += passing
+            return covered.search(query, k: k, allowed: allowed, deleted: deleted)
+        }
+        let prepared = prepare(base, scratch)
         // The entry point may not pass: one more. Of nodes that do not pass, as many as belong to `ef` that do, and half as many again.
         let capacity = twoHops ? ef + 1 : min(header.count, Int(1.5 * Double(ef) / selectivity))
         scratch.reserve(pool: capacity, results: ef)

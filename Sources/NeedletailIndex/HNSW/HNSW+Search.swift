@@ -46,6 +46,10 @@ extension HNSWGraph {
         }
         let scratch = pool.take()
         defer { pool.giveBack(scratch) }
+        if usesNeighborCodes(k: k, ef: ef), let codes = header.neighborCodes {
+            let extent = NeighborCodesExtent(codes, k: k, ef: ef)
+            return search(base, k: k, extent: extent, allowed: nil, deleted: nil, scratch, &statistics)
+        }
         let prepared = prepare(base, scratch)
         scratch.reserve(pool: ef)
         var beam = nt_beam()
@@ -73,7 +77,7 @@ extension HNSWGraph {
     func prepare(_ query: UnsafePointer<Float>, _ scratch: HNSWScratch) -> nt_traversal_query {
         scratch.reserve(codes: SQ8Quantizer.rowByteCount(dimension: header.dimension))
         var prepared = nt_traversal_query()
-        if header.quantization == .sq8, let sq8 = header.sq8 { prepared = sq8.prepare(query, codes: scratch.codes) }
+        if header.quantization != .none, let sq8 = header.sq8 { prepared = sq8.prepare(query, codes: scratch.codes) }
         prepared.functions = nt_distance_for(header.metric.kernelMetric, header.element.kernelElement)
         prepared.vector = nt_query(vector: query, dimension: header.dimension, inverse_norm: 0)
         if header.element == .i8 {

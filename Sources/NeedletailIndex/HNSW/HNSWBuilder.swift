@@ -163,7 +163,16 @@ package struct HNSWBuilder {
         header.upperCount = graph.upperCount
         header.upperListCount = graph.upperLinks.count
         var arrays = [graph.links, graph.upperNodes, graph.upperLinks, codes]
+        if header.quantization == .rabitq {
+            arrays.append(try neighborBlocks(&header, links: graph.links.view, base: base))
+        }
         while arrays.count < HNSWArray.allCases.count { arrays.append(try MutableRows(stride: 64, count: 0)) }
+        if base == nil, header.quantization == .rabitq {
+            let built = HNSWBuild(header: header, arrays: arrays, peakByteCount: peakByteCount, base: base)
+            if let graph = try? built.graph(vectors: source.vectors) {
+                header.neighborCodes?.reaches = Self.measureReaches(graph, deleted: source.deleted)
+            }
+        }
         return HNSWBuild(header: header, arrays: arrays, peakByteCount: peakByteCount, base: base)
     }
 
@@ -199,6 +208,9 @@ package struct HNSWBuilder {
         bytes += MutableRows.byteCount(stride: header.upperLinkStride, count: upper)
         if options.quantization != .none {
             bytes += MutableRows.byteCount(stride: SQ8Quantizer.rowByteCount(dimension: dimension), count: count - covered)
+        }
+        if options.quantization == .rabitq {
+            bytes += MutableRows.byteCount(stride: NeighborBlocks.stride(degree: 2 * options.m, dimension: dimension), count: count)
         }
         // Locks, the order of insertion, and what each thread has of its own.
         bytes += count + upper * 40 + (count - covered) * 32

@@ -15,6 +15,8 @@ package struct HNSWGraph: @unchecked Sendable {
     package let tables: [Float]
     /// The vectors as stored; may hold more rows than the graph covers.
     package let vectors: VectorBlocks
+    /// Of vectors before they became neighbour codes.
+    private(set) var rotation: RaBitQRotation?
 
     /// - Parameters:
     ///   - arrays: by ``HNSWArray``; one that is not used has no rows.
@@ -30,6 +32,9 @@ package struct HNSWGraph: @unchecked Sendable {
         self.tables = tables
         self.vectors = vectors
         try validate()
+        if header.quantization == .rabitq {
+            rotation = header.neighborCodes.map { RaBitQRotation(seed: $0.rotationSeed, dimension: header.dimension) }
+        }
     }
 
     private func validate() throws(HNSWError) {
@@ -50,14 +55,21 @@ package struct HNSWGraph: @unchecked Sendable {
                 guard let upper = header.entryUpper, upper < header.upperCount else { throw HNSWError("the entry point is not an upper node") }
             }
         }
-        if header.quantization != .rabitq { try check(links, .links, count: header.count, stride: header.linkStride) }
+        try check(links, .links, count: header.count, stride: header.linkStride)
         try check(upperNodes, .upperNodes, count: header.upperCount, stride: HNSWHeader.upperNodeStride)
         try check(upperLinks, .upperLinks, count: header.upperListCount, stride: header.upperLinkStride)
-        if header.quantization == .sq8 {
+        if header.quantization != .none {
             guard let sq8 = header.sq8, sq8.isValid, sq8.metric == header.metric, sq8.dimension == header.dimension else {
                 throw HNSWError("the scale of the codes is missing or does not fit")
             }
             try check(codes, .codes, count: header.count, stride: sq8.rowByteCount)
+        }
+        if header.quantization == .rabitq {
+            guard let neighborCodes = header.neighborCodes, neighborCodes.isValid else {
+                throw HNSWError("what is known of the neighbour codes is missing or out of range")
+            }
+            let stride = NeighborBlocks.stride(degree: header.degree, dimension: header.dimension)
+            try check(neighborBlocks, .neighborBlocks, count: header.count, stride: stride)
         }
     }
 

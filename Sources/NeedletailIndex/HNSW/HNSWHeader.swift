@@ -37,8 +37,8 @@ package struct HNSWHeader: Codable, Sendable, Equatable {
     package var upperListCount: Int
     /// The scale of codes under `.sq8` and `.rabitq`.
     package var sq8: SQ8Quantizer?
-    /// The seed of the rotation under `.rabitq`.
-    package var rotationSeed: UInt64?
+    /// What searches by neighbour codes need to know, under `.rabitq`.
+    package var neighborCodes: NeighborCodes?
     /// Recall as measured at build time, by ascending efSearch.
     package var calibration: [CalibrationPoint]
 

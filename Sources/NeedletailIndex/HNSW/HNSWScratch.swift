@@ -23,6 +23,8 @@ final class HNSWScratch {
     private(set) var narrowed: UnsafeMutablePointer<Int8>
     private var codesCapacity = 0
 
+    let neighborCodes = NeighborCodesScratch()
+
     init() {
         visited = .allocate(capacity: 0)
         pool = .allocate(capacity: 0)

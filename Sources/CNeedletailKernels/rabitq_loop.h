@@ -1,0 +1,276 @@
+// Rotation, encoding and search by neighbour codes, written once and compiled into each tier's file around that tier's
+// arithmetic.
+//
+// The including file defines, before it includes this one:
+//   TARGET                    the attribute that chooses the instruction set (may be empty)
+//   table_sums(tables, codes, table_count, sums)   the sums of 32 neighbours, uint32_t; table_count is a multiple of 16
+//   raw_l2(query, row, byte_count), raw_dot(...)   what SQ8 codes are compared by (nt_graph.h)
+//   append_near(...), nearest_key(...)             as in rabitq_generic.h
+// all always-inlined, and names the table of functions FUNCTIONS.
+#pragma once
+#include "nt_rabitq.h"
+#include <math.h>
+#include <stdbool.h>
+
+#define INLINE static inline __attribute__((always_inline)) TARGET
+
+typedef float floats __attribute__((vector_size(64), aligned(64)));
+typedef int32_t ints __attribute__((vector_size(64), aligned(64)));
+typedef uint8_t bytes __attribute__((vector_size(16), aligned(16)));
+
+// Vectors are passed by pointer: their way as arguments depends on the instruction set.
+INLINE float total(const floats *x) {
+    float lanes[16];
+    memcpy(lanes, x, sizeof lanes);
+    for (int h = 8; h; h /= 2)
+        for (int i = 0; i < h; ++i) lanes[i] += lanes[i + h];
+    return lanes[0];
+}
+
+// MARK: Rotation
+
+/// The transform within a vector of 16, and then across `count` vectors, a power of two; not normalised.
+INLINE void hadamard(floats *x, size_t count) {
+    const floats eight = {1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1, -1, -1, -1};
+    const floats four = {1, 1, 1, 1, -1, -1, -1, -1, 1, 1, 1, 1, -1, -1, -1, -1};
+    const floats two = {1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1};
+    const floats one = {1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1};
+    for (size_t i = 0; i < count; ++i) {
+        floats y = x[i];
+        y = __builtin_shufflevector(y, y, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7) + y * eight;
+        y = __builtin_shufflevector(y, y, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11) + y * four;
+        y = __builtin_shufflevector(y, y, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13) + y * two;
+        y = __builtin_shufflevector(y, y, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14) + y * one;
+        x[i] = y;
+    }
+    for (size_t h = 1; h < count; h *= 2)
+        for (size_t i = 0; i < count; i += 2 * h)
+            for (size_t j = i; j < i + h; ++j) {
+                floats a = x[j], b = x[j + h];
+                x[j] = a + b;
+                x[j + h] = a - b;
+            }
+}
+
+TARGET static void rotate(const nt_rabitq_rotation *rotation, const float *vector, float *rotated) {
+    const size_t dimension = rotation->rotated_dimension, count = dimension / 16;
+    memcpy(rotated, vector, rotation->dimension * sizeof(float));
+    memset(rotated + rotation->dimension, 0, (dimension - rotation->dimension) * sizeof(float));
+    floats *x = (floats *)rotated;
+    const floats *signs = (const floats *)rotation->signs;
+    size_t power = 64;
+    while (2 * power <= dimension) power *= 2;
+    // The scale of the transform, and of the rotations by 45°, taken together.
+    const float scale = 1 / sqrtf((float)power), half = power == dimension ? 1 : sqrtf(0.5f);
+    for (size_t round = 0; round < NT_RABITQ_ROUNDS; ++round) {
+        for (size_t i = 0; i < count; ++i) x[i] *= signs[round * count + i];
+        floats *part = x + (round & 1 ? count - power / 16 : 0);
+        hadamard(part, power / 16);
+        for (size_t i = 0; i < power / 16; ++i) part[i] *= scale;
+        if (power == dimension) continue;
+        for (size_t i = 0; i < count / 2; ++i) {
+            floats a = x[i] * half, b = x[i + count / 2] * half;
+            x[i] = a + b;
+            x[i + count / 2] = a - b;
+        }
+    }
+}
+
+// MARK: Queries
+
+TARGET static nt_rabitq_query prepare(const float *rotated, size_t dimension, uint8_t *tables) {
+    // What four signs can add lies within ± the sum of the magnitudes; the widest of these ranges sets the step of all.
+    float widest = 0, sum = 0;
+    for (size_t i = 0; i < dimension; i += 4) {
+        const float *x = rotated + i;
+        float range = fabsf(x[0]) + fabsf(x[1]) + fabsf(x[2]) + fabsf(x[3]);
+        widest = range > widest ? range : widest;
+        sum += range;
+    }
+    const float step = widest > 0 ? 2 * widest / 255 : 1;
+    const float inverse = 1 / step;
+    const floats one = {-1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1};
+    const floats two = {-1, -1, 1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1, 1, 1};
+    const floats four = {-1, -1, -1, -1, 1, 1, 1, 1, -1, -1, -1, -1, 1, 1, 1, 1};
+    const floats eight = {-1, -1, -1, -1, -1, -1, -1, -1, 1, 1, 1, 1, 1, 1, 1, 1};
+    for (size_t i = 0; i < dimension; i += 4) {
+        const float *x = rotated + i;
+        float range = fabsf(x[0]) + fabsf(x[1]) + fabsf(x[2]) + fabsf(x[3]);
+        floats value = x[0] * one + x[1] * two + x[2] * four + x[3] * eight + range;
+        value = value * inverse + 0.5f;
+        ints rounded = __builtin_convertvector(value, ints);
+        *(bytes *)(tables + 4 * i) = __builtin_convertvector(rounded, bytes);
+    }
+    return (nt_rabitq_query){.tables = tables, .step = step, .bias = -sum};
+}
+
+TARGET static void sums(const uint8_t *tables, const uint8_t *codes, size_t dimension, uint32_t *out) {
+    table_sums(tables, codes, dimension / 4, out);
+}
+
+// MARK: Encoding
+
+static inline uint16_t bfloat16(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (uint16_t)((bits + 0x7FFFu + ((bits >> 16) & 1)) >> 16);
+}
+
+TARGET static void encode(const float *node, const float *neighbor, size_t dimension, nt_metric metric, void *group, size_t position) {
+    const ints weights = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768};
+    const floats zero = {0};
+    floats squares = zero, lengths = zero, products = zero, norms = zero;
+    uint8_t *codes = (uint8_t *)group + NT_RABITQ_CODES + (position & 15);
+    const unsigned shift = position & 16 ? 4 : 0;
+    for (size_t i = 0; i < dimension; i += 16) {
+        const floats c = *(const floats *)(node + i), o = *(const floats *)(neighbor + i), r = o - c;
+        const ints positive = r >= zero;
+        squares += r * r;
+        lengths += (floats)((ints)r & 0x7FFFFFFF);
+        norms += c * r;
+        // c with its sign changed where r is negative.
+        products += (floats)((ints)c ^ (~positive & (int32_t)0x80000000));
+        const uint32_t bits = (uint32_t)__builtin_reduce_or(positive & weights);
+        for (size_t j = 0; j < 4; ++j) codes[(i / 4 + j) * 16] |= (uint8_t)((bits >> (4 * j) & 15) << shift);
+    }
+    const float square = total(&squares), length = total(&lengths), factor = length > 0 ? square / length : 0;
+    float scale = -2 * factor, add = square + 2 * factor * total(&products);
+    if (metric == NT_METRIC_COSINE) scale /= 2, add /= 2;
+    if (metric == NT_METRIC_DOT) scale = -factor, add = factor * total(&products) - total(&norms);
+    ((uint16_t *)((uint8_t *)group + 128))[position] = bfloat16(add);
+    ((uint16_t *)((uint8_t *)group + 192))[position] = bfloat16(scale);
+}
+
+// MARK: Search
+
+INLINE const char *row_at(const nt_rows *rows, uint32_t number) {
+    const char *chunk = rows->blocks[number >> rows->block_shift];
+    return chunk + (number & ((1u << rows->block_shift) - 1)) * rows->stride;
+}
+
+INLINE void prefetch_node(const nt_rabitq_level *level, size_t block_bytes, uint32_t node) {
+    const char *codes = row_at(&level->codes, node), *block = row_at(&level->blocks, node);
+    for (size_t i = 0; i < level->codes.stride; i += 64) __builtin_prefetch(codes + i, 0, 2);
+    for (size_t i = 0; i < block_bytes; i += 64) __builtin_prefetch(block + i, 0, 2);
+}
+
+INLINE bool returnable(const nt_rabitq_beam *beam, uint32_t node) {
+    uint64_t word = beam->allowed ? beam->allowed[node >> 6] : ~0ull;
+    if (beam->deleted) word &= ~beam->deleted[node >> 6];
+    return word >> (node & 63) & 1;
+}
+
+/// Keeps a key where it is among the `k` least, in a max-heap.
+INLINE void offer(uint64_t *heap, size_t *count, size_t k, uint64_t key) {
+    size_t i;
+    if (*count < k) {
+        for (i = (*count)++; i > 0 && heap[(i - 1) / 2] < key; i = (i - 1) / 2) heap[i] = heap[(i - 1) / 2];
+    } else {
+        if (key >= heap[0]) return;
+        for (i = 0;;) {
+            size_t child = 2 * i + 1;
+            if (child >= k) break;
+            if (child + 1 < k && heap[child + 1] > heap[child]) ++child;
+            if (heap[child] <= key) break;
+            heap[i] = heap[child];
+            i = child;
+        }
+    }
+    heap[i] = key;
+}
+
+/// Leaves the `keep` least of the keys, in no order (quickselect).
+static void keep_least(uint64_t *keys, size_t count, size_t keep) {
+    size_t from = 0, to = count;
+    while (to - from > 1) {
+        uint64_t pivot = keys[from + (to - from) / 2];
+        size_t i = from, j = to - 1;
+        while (i <= j) {
+            while (keys[i] < pivot) ++i;
+            while (keys[j] > pivot) --j;
+            if (i > j) break;
+            uint64_t t = keys[i];
+            keys[i++] = keys[j];
+            keys[j] = t;
+            if (j-- == 0) break;
+        }
+        // All before i are at most the pivot, all behind j at least.
+        if (keep <= j + 1 && j != (size_t)-1) to = j + 1;
+        else if (keep >= i) from = i;
+        else break;
+        if (keep <= from || keep >= to) break;
+    }
+}
+
+/// Makes room: what is beyond the threshold is dropped, and of the rest what the budget does not suffice for.
+INLINE void thin_out(nt_rabitq_beam *beam, float threshold) {
+    const uint64_t limit = nt_key(threshold, 0xFFFFFFFFu);
+    size_t kept = 0;
+    for (size_t i = 0; i < beam->queue_count; ++i) {
+        uint64_t key = beam->queue[i];
+        beam->queue[kept] = key;
+        kept += key <= limit;
+    }
+    if (kept > beam->budget) {
+        keep_least(beam->queue, kept, beam->budget);
+        kept = beam->budget;
+    }
+    beam->queue_count = kept;
+}
+
+/// Takes the nearest node out of the queue and has it fetched; NT_NO_NODE where there is none within the threshold.
+INLINE uint32_t take_nearest(const nt_rabitq_level *level, size_t block_bytes, nt_rabitq_beam *beam, float threshold) {
+    if (!beam->queue_count || !beam->budget) return NT_NO_NODE;
+    const size_t position = nearest_key(beam->queue, beam->queue_count);
+    const uint64_t key = beam->queue[position];
+    if (nt_key_distance(key) > threshold) return NT_NO_NODE;
+    beam->queue[position] = beam->queue[--beam->queue_count];
+    --beam->budget;
+    prefetch_node(level, block_bytes, nt_key_slot(key));
+    return nt_key_slot(key);
+}
+
+INLINE float code_distance(const nt_rabitq_level *level, const nt_traversal_query *query, uint32_t node) {
+    const uint8_t *row = (const uint8_t *)row_at(&level->codes, node);
+    float value = level->kind == NT_TRAVERSE_SQ8_L2 ? (float)raw_l2(query->codes, row, query->byte_count)
+        : (float)(int32_t)(raw_dot(query->codes, row, query->byte_count) - (uint32_t)query->correction);
+    return query->offset + query->scale * value;
+}
+
+TARGET static void search(const nt_rabitq_level *given, nt_rabitq_beam *given_beam) {
+    const nt_rabitq_level level = *given;
+    nt_rabitq_beam beam = *given_beam;
+    const size_t group_bytes = nt_rabitq_group_bytes(level.rotated_dimension), block_bytes = level.groups * group_bytes;
+    const nt_traversal_query query = *level.query;
+    const bool filtered = beam.allowed || beam.deleted;
+    float threshold = __builtin_inff();
+    if (beam.best_count == beam.k) threshold = nt_key_distance(beam.best[0]) * beam.reach + beam.slack;
+    // The next but one is being fetched while the next is computed: it is chosen without what that one would add.
+    uint32_t next = take_nearest(&level, block_bytes, &beam, threshold);
+    while (next != NT_NO_NODE) {
+        const uint32_t node = next;
+        next = take_nearest(&level, block_bytes, &beam, threshold);
+        const uint8_t *block = (const uint8_t *)row_at(&level.blocks, node);
+        const float distance = code_distance(&level, &query, node);
+        ++beam.hops;
+        if (!filtered || returnable(&beam, node)) {
+            const uint64_t key = nt_key(distance, node);
+            beam.results[beam.result_count++] = key;
+            offer(beam.best, &beam.best_count, beam.k, key);
+            if (beam.best_count == beam.k) threshold = nt_key_distance(beam.best[0]) * beam.reach + beam.slack;
+        }
+        for (uint32_t g = 0; g < level.groups; ++g, block += group_bytes) {
+            uint32_t found[NT_RABITQ_GROUP];
+            table_sums(level.signs.tables, block + NT_RABITQ_CODES, level.rotated_dimension / 4, found);
+            beam.queue_count += append_near(&level, block, found, distance, threshold, beam.visited, beam.epoch,
+                                            beam.queue + beam.queue_count);
+        }
+        if (beam.queue_count + level.groups * NT_RABITQ_GROUP > beam.queue_capacity) thin_out(&beam, threshold);
+        // Only where the queue had run dry.
+        if (next == NT_NO_NODE) next = take_nearest(&level, block_bytes, &beam, threshold);
+    }
+    beam.distances += beam.hops * level.groups * NT_RABITQ_GROUP;
+    *given_beam = beam;
+}
+
+const nt_rabitq FUNCTIONS = {.rotate = rotate, .prepare = prepare, .sums = sums, .encode = encode, .search = search};
