@@ -100,9 +100,15 @@ enum Examples {
     static func indexes(_ path: String) async throws {
         let database = try Database(path: path)
         let articles = try await database.createCollection("articles", schema: Schema(dimension: 8))
-        try await articles.insert((0 ..< 3_000).map { i in
-            Record(id: .int(Int64(i)), vector: (0 ..< 8).map { Float((i * 7 + $0 * $0 * 31 + i / 50 * $0) % 101) / 100 })
-        })
+        var records: [Record] = []
+        for i in 0 ..< 3_000 {
+            let vector: [Float] = (0 ..< 8).map { j in
+                let place: Int = i * 7 + j * j * 31 + i / 50 * j
+                return Float(place % 101) / 100
+            }
+            records.append(Record(id: .int(Int64(i)), vector: vector))
+        }
+        try await articles.insert(records)
         let query = [Float](repeating: 0.4, count: 8)
         try await choosingAnIndex(articles, query)
         try recall(articles, query)

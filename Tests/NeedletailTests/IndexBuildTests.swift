@@ -190,23 +190,28 @@ import Testing
         #expect(try things.index()?.m == 10)
     }
 
+    /// What the tasks of a test share.
+    private final class Shared: Sendable {
+        let isDone = Atomic<Bool>(false)
+        let failures = Mutex<[String]>([])
+    }
+
     @Test("records come and go while an index is built, and searches never miss a beat")
     func concurrent() async throws {
         var sample = try await IndexSample(count: 6_000)
         let things = sample.collection
         let queries = sample.queries(20)
-        let isDone = Atomic<Bool>(false)
-        let failures = Mutex<[String]>([])
+        let shared = Shared()
         await withTaskGroup(of: Void.self) { group in
             for number in 0 ..< 2 {
                 group.addTask {
                     var position = number
-                    while !isDone.load(ordering: .relaxed) {
+                    while !shared.isDone.load(ordering: .relaxed) {
                         do {
                             let hits = try things.search(near: queries[position % queries.count], k: 10, select: .none)
-                            if hits.count != 10 { failures.withLock { $0.append("\(hits.count) hits: \(hits.plan)") } }
+                            if hits.count != 10 { shared.failures.withLock { $0.append("\(hits.count) hits: \(hits.plan)") } }
                         } catch {
-                            failures.withLock { $0.append("\(error)") }
+                            shared.failures.withLock { $0.append("\(error)") }
                         }
                         position += 1
                         await Task.yield()
@@ -215,17 +220,17 @@ import Testing
             }
             group.addTask {
                 var next: Int64 = 100_000
-                while !isDone.load(ordering: .relaxed) {
+                while !shared.isDone.load(ordering: .relaxed) {
                     do {
                         try await things.insert(Record(id: .int(next), vector: queries[Int(next) % queries.count]))
                         // A record is found by the next search.
                         let hits = try things.search(near: queries[Int(next) % queries.count], k: 200, select: .none)
                         if !hits.contains(where: { $0.id == .int(next) && $0.distance == 0 }) {
-                            failures.withLock { $0.append("record \(next) is not found") }
+                            shared.failures.withLock { $0.append("record \(next) is not found") }
                         }
                         if next % 2 == 0 { try await things.delete(.int(next)) }
                     } catch {
-                        failures.withLock { $0.append("\(error)") }
+                        shared.failures.withLock { $0.append("\(error)") }
                     }
                     next += 1
                 }
@@ -236,11 +241,11 @@ import Testing
                     try await things.optimize()
                 }
             } catch {
-                failures.withLock { $0.append("\(error)") }
+                shared.failures.withLock { $0.append("\(error)") }
             }
-            isDone.store(true, ordering: .relaxed)
+            shared.isDone.store(true, ordering: .relaxed)
         }
-        #expect(failures.withLock { $0 } == [])
+        #expect(shared.failures.withLock { $0 } == [])
         try await things.optimize()
         #expect(try things.index()?.tailCount == 0)
         #expect(try sample.fixture.database.check().isEmpty)

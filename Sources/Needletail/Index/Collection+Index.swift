@@ -109,8 +109,8 @@ extension Quantization {
         case .none: .none
         case .sq8: .sq8
         case .rabitq: .rabitq
-        // Rows of i8 are as short as their codes would be.
-        case .automatic: schema.element == .i8 ? .none : .sq8
+        // Rows of i8 are as short as SQ8 codes would be; in few dimensions, so many bits say too little.
+        case .automatic: schema.dimension >= 256 ? .rabitq : schema.element == .i8 ? .none : .sq8
         }
     }
 }

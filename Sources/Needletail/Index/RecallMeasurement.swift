@@ -3,7 +3,7 @@ import NeedletailIndex
 import NeedletailStorage
 import Synchronization
 
-/// Measures how much a graph finds, by the settings of a search: a sample of its own records is asked with, and what comes back
+/// Measures how much a graph that has just been built finds, by the settings of a search: a sample of its own records is asked with, and what comes back
 /// is compared with the exact answer.
 ///
 /// Each record of the sample is hidden from its own search: else the walk would come upon it, and find in its links the very
@@ -99,9 +99,9 @@ struct RecallMeasurement: @unchecked Sendable {
                     let query = UnsafeBufferPointer(rebasing: queries[position * dimension ..< (position + 1) * dimension])
                     let exact = truth[position].prefix(k)
                     guard let farthest = exact.last?.distance else { continue }
+                    // Deleted slots need no leaving out: none is linked.
                     let neighbors = graph.search(
-                        query, k: k, ef: efSearch, deleted: deleted, leavingOut: UInt32(sample[position]), scratch: scratches,
-                        statistics: &statistics)
+                        query, k: k, ef: efSearch, leavingOut: UInt32(sample[position]), scratch: scratches, statistics: &statistics)
                     // Of several that are equally far away, each is as good as the other.
                     let hits = neighbors.lazy.filter { $0.distance <= farthest }.count
                     found.add(min(hits, exact.count), ordering: .relaxed)

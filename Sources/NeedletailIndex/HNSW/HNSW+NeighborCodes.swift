@@ -109,7 +109,7 @@ extension HNSWGraph {
     /// The k nearest slots that may be returned, as far as the extent goes, ascending by exact internal distance.
     func search(
         _ query: UnsafePointer<Float>, k: Int, extent: NeighborCodesExtent,
-        allowed: UnsafeBufferPointer<UInt64>?, deleted: UnsafeBufferPointer<UInt64>?,
+        allowed: UnsafeBufferPointer<UInt64>?, deleted: UnsafeBufferPointer<UInt64>?, leavingOut hidden: UInt32? = nil,
         _ scratch: HNSWScratch, _ statistics: inout HNSWStatistics
     ) -> [Neighbor] {
         let prepared = prepare(query, scratch)
@@ -118,6 +118,7 @@ extension HNSWGraph {
         beam.pool = scratch.pool
         return withUnsafePointer(to: prepared) { prepared in
             enter(prepared, scratch, &beam)
+            if let hidden { scratch.visited[Int(hidden)] = beam.epoch }
             return searchByNeighborCodes(
                 prepared, query, k: k, extent: extent, allowed: allowed, deleted: deleted, scratch, beam, &statistics)
         }

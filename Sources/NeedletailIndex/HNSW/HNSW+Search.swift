@@ -31,6 +31,7 @@ extension HNSWGraph {
     ///   - ef: how many nodes the search keeps in view; raised to k.
     ///   - allowed: bit set = slot may be returned; nil: all may. At least `header.count` bits in whole words, as `deleted`.
     ///   - deleted: bit set = slot is left out; nil: none is.
+    ///   - hidden: a slot on level 0 only that the search does not come upon, as if it were not in the graph; without bitmaps.
     ///   - statistics: added to.
     package func search(
         _ query: UnsafeBufferPointer<Float>, k: Int, ef: Int,
@@ -48,7 +49,7 @@ extension HNSWGraph {
         defer { pool.giveBack(scratch) }
         if usesNeighborCodes(k: k, ef: ef), let codes = header.neighborCodes {
             let extent = NeighborCodesExtent(codes, k: k, ef: ef)
-            return search(base, k: k, extent: extent, allowed: nil, deleted: nil, scratch, &statistics)
+            return search(base, k: k, extent: extent, allowed: nil, deleted: nil, leavingOut: hidden, scratch, &statistics)
         }
         let prepared = prepare(base, scratch)
         scratch.reserve(pool: ef)
