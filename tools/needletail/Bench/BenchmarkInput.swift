@@ -52,7 +52,11 @@ struct BenchmarkTruth: Sendable {
             guard number(offset) == width else {
                 throw InputError(path, .row(row, offset: offset), "a row of \(number(offset)) numbers where the first has \(width)")
             }
-            nearest.append(Set((1 ... k).map { RecordID.int(Int64(number(offset + 4 * $0))) }))
+            let ids = (1 ... k).map { number(offset + 4 * $0) }
+            guard ids.allSatisfy((0 ..< 1 << 29).contains) else {
+                throw InputError(path, .row(row, offset: offset), "numbers that no record can have; is this an .ivecs file?")
+            }
+            nearest.append(Set(ids.map { RecordID.int(Int64($0)) }))
         }
         self.nearest = nearest
         withExtendedLifetime(file) {}
