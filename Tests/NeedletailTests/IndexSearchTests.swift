@@ -48,6 +48,49 @@ import Testing
         #expect(try !sample.collection.search(near: queries[0], recall: 1).plan.isThroughIndex)
     }
 
+    @Test(
+        "on real vectors the recall asked for is the recall given, and a half that came later is found as well",
+        .enabled(if: SharedData.exists("vectors/sift-200k"), "needs the shared test data"))
+    func realVectors() async throws {
+        func rows(_ name: String, _ range: Range<Int>) throws -> [[Float]] {
+            let file = try #require(SharedData.url("vectors/sift-200k/" + name))
+            let handle = try FileHandle(forReadingFrom: file)
+            defer { try? handle.close() }
+            // Rows of .bvecs: the dimension as an i32, then as many bytes.
+            try handle.seek(toOffset: UInt64(range.lowerBound * 132))
+            let bytes = try #require(try handle.read(upToCount: range.count * 132))
+            return range.indices.map { row in bytes.dropFirst((row - range.lowerBound) * 132 + 4).prefix(128).map { Float($0) } }
+        }
+        let fixture = try Fixture()
+        let things = try await fixture.database.createCollection("sift", schema: Schema(dimension: 128))
+        func insert(_ range: Range<Int>) async throws {
+            for first in stride(from: range.lowerBound, to: range.upperBound, by: 5_000) {
+                let batch = try rows("base.bvecs", first ..< first + 5_000)
+                try await things.insert(
+                    RecordBatch(ids: .range(Int64(first) ..< Int64(first + 5_000)), vectors: batch.flatMap { $0 }), durability: .relaxed)
+            }
+        }
+        let queries = try rows("query.bvecs", 0 ..< 300)
+        func recall(_ target: Double) throws -> Double {
+            let exact = try things.search(nearEach: queries, select: .none, exact: true, threads: 2)
+            var found = 0
+            for (query, truth) in zip(queries, exact) {
+                let hits = try things.search(near: query, select: .none, recall: target)
+                #expect(hits.plan.isThroughIndex && hits.count == 10)
+                found += Set(hits.map(\.id)).intersection(truth.map(\.id)).count
+            }
+            return Double(found) / Double(10 * queries.count)
+        }
+        try await insert(0 ..< 20_000)
+        try await things.createIndex(.hnsw(efConstruction: 100))
+        for target in [0.9, 0.95, 0.99] { #expect(try recall(target) > target - 0.01) }
+        try await insert(20_000 ..< 30_000)
+        #expect(try recall(0.95) > 0.95)
+        #expect(try await things.optimize().mergedCount == 10_000)
+        for target in [0.9, 0.95, 0.99] { #expect(try recall(target) > target - 0.01) }
+        #expect(try fixture.database.check().isEmpty)
+    }
+
     @Test("what is inserted, replaced and deleted after the index is seen at once, and after optimize too", arguments: [Quantization.automatic, .none])
     func livingData(quantization: Quantization) async throws {
         var sample = try await IndexSample(count: 4_000)

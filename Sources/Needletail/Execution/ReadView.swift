@@ -1,3 +1,4 @@
+import CNeedletailKernels
 import NeedletailIndex
 import NeedletailStorage
 
@@ -40,6 +41,15 @@ final class ReadView: @unchecked Sendable {
         let view = try ReadView(table, collection)
         // Of several queries that make one at the same time, the first one's serves all.
         return unsafeDowncast(table.view.storeIfNil(view), to: ReadView.self)
+    }
+
+    /// Asks for the ids of slots ahead, so that the memory brings them all at once and not one after the other.
+    func prefetchIDs(of neighbors: [Neighbor]) {
+        for neighbor in neighbors {
+            let position = Int(neighbor.slot) >> keyShift
+            guard position < keys.count else { continue }
+            nt_prefetch(keys[position].values + 8 * (Int(neighbor.slot) - keys[position].firstSlot), 8)
+        }
     }
 
     /// The id of a slot: by pointer where it is an integer, else through the records of `table`.

@@ -135,6 +135,7 @@ struct SearchExecution {
     /// Hits with ids and fields, for neighbours of this search's snapshot.
     func results(_ neighbors: [Neighbor], _ plan: SearchPlan) throws(NeedletailError) -> SearchResults {
         let metric = collection.schema.metric
+        view.prefetchIDs(of: neighbors)
         var hits: [SearchHit] = []
         hits.reserveCapacity(neighbors.count)
         do throws(StorageError) {
