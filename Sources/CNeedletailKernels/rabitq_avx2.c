@@ -25,13 +25,14 @@ ALWAYS void put_sums(__m256i words, __m256i upper, bool first, uint32_t *sums) {
     _mm256_storeu_si256((__m256i *)(sums + 8), high);
 }
 
-ALWAYS void table_sums(const uint8_t *tables, const uint8_t *codes, size_t table_count, uint32_t *sums) {
+ALWAYS void table_sums(const uint8_t *tables, const uint8_t *codes, size_t table_count, const uint8_t *ahead, uint32_t *sums) {
     const __m256i half = _mm256_set1_epi8(15);
     for (size_t first = 0; first < table_count; first += TABLES_AT_ONCE) {
         const size_t end = table_count - first < TABLES_AT_ONCE ? table_count : first + TABLES_AT_ONCE;
         // Bytes are added in pairs as words: the upper byte of a pair goes into one sum alone, and is taken out of the other.
         __m256i low = _mm256_setzero_si256(), low_upper = low, high = low, high_upper = low;
         for (size_t t = first; t < end; t += 2) {
+            if (!(t & 2)) __builtin_prefetch(ahead + 16 * t, 0, 2);
             const __m256i code = _mm256_loadu_si256((const __m256i *)(codes + 16 * t));
             const __m256i table = _mm256_loadu_si256((const __m256i *)(tables + 16 * t));
             const __m256i a = _mm256_shuffle_epi8(table, _mm256_and_si256(code, half));

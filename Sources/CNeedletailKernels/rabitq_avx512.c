@@ -22,7 +22,7 @@ ALWAYS __m512i neighbor_sums(__m512i words, __m512i upper) {
     return _mm512_cvtepu16_epi32(_mm256_set_m128i(_mm_unpackhi_epi16(even, odd), _mm_unpacklo_epi16(even, odd)));
 }
 
-ALWAYS void table_sums(const uint8_t *tables, const uint8_t *codes, size_t table_count, uint32_t *sums) {
+ALWAYS void table_sums(const uint8_t *tables, const uint8_t *codes, size_t table_count, const uint8_t *ahead, uint32_t *sums) {
     const __m512i half = _mm512_set1_epi8(15);
     __m512i first_sums = _mm512_setzero_si512(), last_sums = first_sums;
     for (size_t first = 0; first < table_count; first += TABLES_AT_ONCE) {
@@ -30,6 +30,7 @@ ALWAYS void table_sums(const uint8_t *tables, const uint8_t *codes, size_t table
         // Bytes are added in pairs as words: the upper byte of a pair goes into one sum alone, and is taken out of the other.
         __m512i low = _mm512_setzero_si512(), low_upper = low, high = low, high_upper = low;
         for (size_t t = first; t < end; t += 4) {
+            __builtin_prefetch(ahead + 16 * t, 0, 2);
             const __m512i code = _mm512_loadu_si512(codes + 16 * t), table = _mm512_loadu_si512(tables + 16 * t);
             const __m512i a = _mm512_shuffle_epi8(table, _mm512_and_si512(code, half));
             const __m512i b = _mm512_shuffle_epi8(table, _mm512_and_si512(_mm512_srli_epi16(code, 4), half));
@@ -83,9 +84,9 @@ ALWAYS void put_keys(__m512 estimates, __m512i numbers, __mmask16 within, uint64
 }
 
 ALWAYS size_t append_near(const nt_rabitq_level *level, const uint8_t *group, const uint32_t *sums, float distance,
-                          float threshold, uint16_t *visited, uint16_t epoch, uint64_t *keys) {
+                          float threshold, uint32_t *visited, uint64_t *keys) {
     const __m512 step = _mm512_set1_ps(level->signs.step), bias = _mm512_set1_ps(level->signs.bias);
-    const __m512i count = _mm512_set1_epi32((int)level->count), seen = _mm512_set1_epi32(epoch), word = _mm512_set1_epi32(0xFFFF);
+    const __m512i count = _mm512_set1_epi32((int)level->count), one = _mm512_set1_epi32(1), low = _mm512_set1_epi32(31);
     size_t found = 0;
     for (int i = 0; i < NT_RABITQ_GROUP; i += 16) {
         const __m512 sum = _mm512_cvtepi32_ps(_mm512_loadu_si512(sums + i));
@@ -98,12 +99,11 @@ ALWAYS size_t append_near(const nt_rabitq_level *level, const uint8_t *group, co
         const __m512i numbers = _mm512_loadu_si512(group + 4 * i);
         __mmask16 within = _mm512_cmp_ps_mask(estimates, _mm512_set1_ps(threshold), _CMP_LT_OQ);
         within = _mm512_mask_cmplt_epu32_mask(within, numbers, count);
-        // Words of 16 bits are gathered with the one behind each, which is why one more than there are nodes exists.
-        const __m512i marks = _mm512_mask_i32gather_epi32(seen, within, numbers, visited, 2);
-        within = _mm512_mask_cmpneq_epi32_mask(within, _mm512_and_si512(marks, word), seen);
+        const __m512i words = _mm512_mask_i32gather_epi32(one, within, _mm512_srli_epi32(numbers, 5), visited, 4);
+        within = _mm512_mask_testn_epi32_mask(within, words, _mm512_sllv_epi32(one, _mm512_and_si512(numbers, low)));
         put_keys(estimates, numbers, within, keys + found);
         const size_t end = found + (size_t)__builtin_popcount(within);
-        for (; found < end; ++found) visited[(uint32_t)keys[found]] = epoch;
+        for (; found < end; ++found) visited[(uint32_t)keys[found] >> 5] |= 1u << (keys[found] & 31);
     }
     return found;
 }

@@ -3,7 +3,9 @@
 //
 // The including file defines, before it includes this one:
 //   TARGET                    the attribute that chooses the instruction set (may be empty)
-//   table_sums(tables, codes, table_count, sums)   the sums of 32 neighbours, uint32_t; table_count is a multiple of 16
+//   table_sums(tables, codes, table_count, ahead, sums)
+//                                                  the sums of 32 neighbours, uint32_t; table_count is a multiple of 16;
+//                                                  meanwhile as many bytes from `ahead` on are asked for as codes are read
 //   raw_l2(query, row, byte_count), raw_dot(...)   what SQ8 codes are compared by (nt_graph.h)
 //   append_near(...), nearest_key(...)             as in rabitq_generic.h
 // all always-inlined, and names the table of functions FUNCTIONS.
@@ -105,7 +107,7 @@ TARGET static nt_rabitq_query prepare(const float *rotated, size_t dimension, ui
 }
 
 TARGET static void sums(const uint8_t *tables, const uint8_t *codes, size_t dimension, uint32_t *out) {
-    table_sums(tables, codes, dimension / 4, out);
+    table_sums(tables, codes, dimension / 4, codes, out);
 }
 
 // MARK: Encoding
@@ -143,15 +145,20 @@ TARGET static void encode(const float *node, const float *neighbor, size_t dimen
 
 // MARK: Search
 
+// Keys from which on the queue is looked through for such as are beyond the threshold.
+#define LEAST_THINNING 64
+
 INLINE const char *row_at(const nt_rows *rows, uint32_t number) {
     const char *chunk = rows->blocks[number >> rows->block_shift];
     return chunk + (number & ((1u << rows->block_shift) - 1)) * rows->stride;
 }
 
-INLINE void prefetch_node(const nt_rabitq_level *level, size_t block_bytes, uint32_t node) {
+/// Asks for what of a node is read first. The neighbours' codes, most of its bytes, are asked for one by one while those of
+/// the node before are scanned: all at once would stall on the way to memory.
+INLINE void prefetch_node(const nt_rabitq_level *level, uint32_t node) {
     const char *codes = row_at(&level->codes, node), *block = row_at(&level->blocks, node);
+    for (size_t i = 0; i < NT_RABITQ_CODES; i += 64) __builtin_prefetch(block + i, 0, 2);
     for (size_t i = 0; i < level->codes.stride; i += 64) __builtin_prefetch(codes + i, 0, 2);
-    for (size_t i = 0; i < block_bytes; i += 64) __builtin_prefetch(block + i, 0, 2);
 }
 
 INLINE bool returnable(const nt_rabitq_beam *beam, uint32_t node) {
@@ -219,14 +226,14 @@ INLINE void thin_out(nt_rabitq_beam *beam, float threshold) {
 }
 
 /// Takes the nearest node out of the queue and has it fetched; NT_NO_NODE where there is none within the threshold.
-INLINE uint32_t take_nearest(const nt_rabitq_level *level, size_t block_bytes, nt_rabitq_beam *beam, float threshold) {
+INLINE uint32_t take_nearest(const nt_rabitq_level *level, nt_rabitq_beam *beam, float threshold) {
     if (!beam->queue_count || !beam->budget) return NT_NO_NODE;
     const size_t position = nearest_key(beam->queue, beam->queue_count);
     const uint64_t key = beam->queue[position];
     if (nt_key_distance(key) > threshold) return NT_NO_NODE;
     beam->queue[position] = beam->queue[--beam->queue_count];
     --beam->budget;
-    prefetch_node(level, block_bytes, nt_key_slot(key));
+    prefetch_node(level, nt_key_slot(key));
     return nt_key_slot(key);
 }
 
@@ -240,16 +247,20 @@ INLINE float code_distance(const nt_rabitq_level *level, const nt_traversal_quer
 TARGET static void search(const nt_rabitq_level *given, nt_rabitq_beam *given_beam) {
     const nt_rabitq_level level = *given;
     nt_rabitq_beam beam = *given_beam;
-    const size_t group_bytes = nt_rabitq_group_bytes(level.rotated_dimension), block_bytes = level.groups * group_bytes;
+    const size_t group_bytes = nt_rabitq_group_bytes(level.rotated_dimension);
     const nt_traversal_query query = *level.query;
     const bool filtered = beam.allowed || beam.deleted;
     float threshold = __builtin_inff();
     if (beam.best_count == beam.k) threshold = nt_key_distance(beam.best[0]) * beam.reach + beam.slack;
+    const size_t most = beam.queue_capacity - level.groups * NT_RABITQ_GROUP;
+    size_t thinning = most < LEAST_THINNING ? most : LEAST_THINNING;
+    beam.touched_count = beam.queue_count;
+    for (size_t i = 0; i < beam.queue_count; ++i) beam.touched[i] = nt_key_slot(beam.queue[i]);
     // The next but one is being fetched while the next is computed: it is chosen without what that one would add.
-    uint32_t next = take_nearest(&level, block_bytes, &beam, threshold);
+    uint32_t next = take_nearest(&level, &beam, threshold);
     while (next != NT_NO_NODE) {
         const uint32_t node = next;
-        next = take_nearest(&level, block_bytes, &beam, threshold);
+        next = take_nearest(&level, &beam, threshold);
         const uint8_t *block = (const uint8_t *)row_at(&level.blocks, node);
         const float distance = code_distance(&level, &query, node);
         ++beam.hops;
@@ -259,16 +270,26 @@ TARGET static void search(const nt_rabitq_level *given, nt_rabitq_beam *given_be
             offer(beam.best, &beam.best_count, beam.k, key);
             if (beam.best_count == beam.k) threshold = nt_key_distance(beam.best[0]) * beam.reach + beam.slack;
         }
-        for (uint32_t g = 0; g < level.groups; ++g, block += group_bytes) {
+        const uint8_t *ahead = next == NT_NO_NODE ? block : (const uint8_t *)row_at(&level.blocks, next);
+        for (uint32_t g = 0; g < level.groups; ++g, block += group_bytes, ahead += group_bytes) {
             uint32_t found[NT_RABITQ_GROUP];
-            table_sums(level.signs.tables, block + NT_RABITQ_CODES, level.rotated_dimension / 4, found);
-            beam.queue_count += append_near(&level, block, found, distance, threshold, beam.visited, beam.epoch,
-                                            beam.queue + beam.queue_count);
+            table_sums(level.signs.tables, block + NT_RABITQ_CODES, level.rotated_dimension / 4, ahead + NT_RABITQ_CODES, found);
+            uint64_t *keys = beam.queue + beam.queue_count;
+            const size_t count = append_near(&level, block, found, distance, threshold, beam.visited, keys);
+            for (size_t i = 0; i < count; ++i) beam.touched[beam.touched_count + i] = nt_key_slot(keys[i]);
+            beam.queue_count += count;
+            beam.touched_count += count;
         }
-        if (beam.queue_count + level.groups * NT_RABITQ_GROUP > beam.queue_capacity) thin_out(&beam, threshold);
+        // The queue is searched whole for each node, and most of what came into it early is soon beyond the threshold.
+        if (beam.queue_count > thinning) {
+            thin_out(&beam, threshold);
+            thinning = 2 * beam.queue_count < LEAST_THINNING ? LEAST_THINNING : 2 * beam.queue_count;
+            if (thinning > most) thinning = most;
+        }
         // Only where the queue had run dry.
-        if (next == NT_NO_NODE) next = take_nearest(&level, block_bytes, &beam, threshold);
+        if (next == NT_NO_NODE) next = take_nearest(&level, &beam, threshold);
     }
+    for (size_t i = 0; i < beam.touched_count; ++i) beam.visited[beam.touched[i] >> 5] = 0;
     beam.distances += beam.hops * level.groups * NT_RABITQ_GROUP;
     *given_beam = beam;
 }

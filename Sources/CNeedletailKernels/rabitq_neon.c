@@ -10,13 +10,14 @@
 // Sums of bytes that stay below 2¹⁶.
 #define TABLES_AT_ONCE 256
 
-ALWAYS void table_sums(const uint8_t *tables, const uint8_t *codes, size_t table_count, uint32_t *sums) {
+ALWAYS void table_sums(const uint8_t *tables, const uint8_t *codes, size_t table_count, const uint8_t *ahead, uint32_t *sums) {
     const uint8x16_t half = vdupq_n_u8(15);
     memset(sums, 0, NT_RABITQ_GROUP * sizeof(uint32_t));
     for (size_t first = 0; first < table_count; first += TABLES_AT_ONCE) {
         const size_t end = table_count - first < TABLES_AT_ONCE ? table_count : first + TABLES_AT_ONCE;
         uint16x8_t part[4] = {vdupq_n_u16(0), vdupq_n_u16(0), vdupq_n_u16(0), vdupq_n_u16(0)};
         for (size_t t = first; t < end; ++t) {
+            if (!(t & 3)) __builtin_prefetch(ahead + 16 * t, 0, 2);
             const uint8x16_t code = vld1q_u8(codes + 16 * t), table = vld1q_u8(tables + 16 * t);
             const uint8x16_t a = vqtbl1q_u8(table, vandq_u8(code, half)), b = vqtbl1q_u8(table, vshrq_n_u8(code, 4));
             part[0] = vaddw_u8(part[0], vget_low_u8(a));

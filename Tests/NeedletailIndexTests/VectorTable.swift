@@ -48,12 +48,16 @@ final class VectorTable {
         pointers.deallocate()
     }
 
-    var index: FlatIndex {
-        let stride = dimension * element.byteCount
-        let vectors = VectorBlocks(
-            pointers: UnsafePointer(pointers), blockCount: blocks.count, blockShift: blockShift, stride: stride, count: count)
-        return FlatIndex(vectors: vectors, dimension: dimension, metric: metric, element: element)
+    var vectors: VectorBlocks { vectors(first: count) }
+
+    /// The first rows alone.
+    func vectors(first rows: Int) -> VectorBlocks {
+        VectorBlocks(
+            pointers: UnsafePointer(pointers), blockCount: blocks.count, blockShift: blockShift,
+            stride: dimension * element.byteCount, count: rows)
     }
+
+    var index: FlatIndex { FlatIndex(vectors: vectors, dimension: dimension, metric: metric, element: element) }
 
     /// The internal distance in double precision.
     func distance(_ query: [Float], _ slot: Int) -> Double {

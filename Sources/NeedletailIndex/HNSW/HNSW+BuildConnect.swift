@@ -13,15 +13,14 @@ extension HNSWBuilder {
             let walk = LevelWalk(graph: graph, level: level)
             walk.reach(level == 0 ? graph.entrySlot : graph.entryNode)
             var orphans: [UInt32] = []
-            if level == 0 {
-                for slot in 0 ..< graph.count where !walk.isReached(UInt32(slot)) && !source.isDeleted(slot) { orphans.append(UInt32(slot)) }
-            } else {
-                for number in 0 ..< UInt32(graph.upperCount)
-                where !walk.isReached(number) && Int(graph.upperNode(number).pointee.level) >= level { orphans.append(number) }
+            for number in 0 ..< UInt32(level == 0 ? graph.count : graph.upperCount) {
+                if level == 0 ? source.isDeleted(Int(number)) : Int(graph.upperNode(number).pointee.level) < level { continue }
+                // A node whose neighbours and theirs were all deleted leads nowhere, though something may lead to it.
+                if !walk.isReached(number) || nt_load_entry(graph.list(level: level, number)) == NT_NO_NODE { orphans.append(number) }
             }
             let found = orphans
             try crew.forEach(.connect, count: found.count, batch: max(found.count, 1), threads: 1) { _, i in
-                if walk.isReached(found[i]) { return }
+                if walk.isReached(found[i]), nt_load_entry(graph.list(level: level, found[i])) != NT_NO_NODE { return }
                 worker.pointee.attach(found[i], level: level, walk: walk)
                 walk.reach(found[i])
             }
@@ -90,28 +89,25 @@ extension BuildWorker {
             for above in stride(from: graph.maxLevel, to: level, by: -1) { start = greedy(level: above, from: start, &query) }
             if level == 0 { start = graph.upperNode(start).pointee.slot }
         }
-        if !walk.isReached(start) { start = level == 0 ? graph.entrySlot : graph.entryNode }
+        if start == number || !walk.isReached(start) { start = level == 0 ? graph.entrySlot : graph.entryNode }
         search(level: level, from: start, &query)
 
         let list = graph.list(level: level, number)
         if nt_list_load(list, degree, scratch.list) == 0 {
-            // A node that has lost all of its neighbours gets new ones.
-            take(level: level)
+            // A node that has lost all of its neighbours gets new ones, and a link from each that has room: choosing lists
+            // anew could drop the only link to another node.
+            take(level: level, leavingOut: number)
             write(level: level, number)
-            linkBack(level: level, number, slot: slot)
-            for i in 0 ..< scratch.levels[level].count where contains(level: level, scratch.levels[level].numbers[i], number) { return }
-            search(level: level, from: start, &query)
+            var isLinked = walk.isReached(number)
+            for i in 0 ..< scratch.levels[level].count { isLinked = append(number, to: scratch.levels[level].numbers[i], level: level) || isLinked }
+            if isLinked { return }
         }
         var nearest = NT_NO_NODE
         for i in 0 ..< scratch.poolCount {
             let candidate = nt_pool_node(scratch.pool[i])
             if candidate == number || !walk.isReached(candidate) { continue }
             if nearest == NT_NO_NODE { nearest = candidate }
-            let count = nt_list_load(graph.list(level: level, candidate), degree, scratch.list)
-            if count < degree {
-                nt_store_entry(graph.list(level: level, candidate) + count, number)
-                return
-            }
+            if append(number, to: candidate, level: level) { return }
         }
         insert(number, slot: slot, behind: nearest == NT_NO_NODE ? start : nearest, level: level)
     }
@@ -136,9 +132,13 @@ extension BuildWorker {
         nt_store_entry(list + min(own, degree - 1), displaced)
     }
 
-    private func contains(level: Int, _ owner: UInt32, _ number: UInt32) -> Bool {
-        let count = nt_list_load(graph.list(level: level, owner), graph.degree(level: level), scratch.list)
+    /// Puts a node at the end of a list, where there is room; returns whether it is in the list now.
+    private func append(_ number: UInt32, to owner: UInt32, level: Int) -> Bool {
+        let list = graph.list(level: level, owner), degree = graph.degree(level: level)
+        let count = nt_list_load(list, degree, scratch.list)
         for i in 0 ..< count where scratch.list[i] == number { return true }
-        return false
+        if count == degree { return false }
+        nt_store_entry(list + count, number)
+        return true
     }
 }

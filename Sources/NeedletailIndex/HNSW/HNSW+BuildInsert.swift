@@ -108,10 +108,11 @@ struct BuildWorker {
 
     /// Chooses a level's neighbours of the node that was searched for.
     @inline(__always)
-    mutating func take(level: Int) {
+    mutating func take(level: Int, leavingOut own: UInt32 = NT_NO_NODE) {
         scratch.candidates.count = 0
         for i in 0 ..< scratch.poolCount {
             let key = scratch.pool[i], number = nt_pool_node(key)
+            if number == own { continue }
             scratch.candidates.append(number: number, slot: graph.slot(level: level, number), distance: nt_key_distance(key))
         }
         scratch.choose(limit: graph.m)
@@ -154,7 +155,7 @@ struct BuildWorker {
         scratch.computeDistances(from: graph.slot(level: level, owner))
         scratch.candidates.append(number: number, slot: slot, distance: distance)
         scratch.sortCandidates()
-        scratch.choose(limit: degree, fills: fills)
+        scratch.choose(limit: degree, filling: fills ? degree : 0)
         nt_list_store(list, degree, scratch.chosen.numbers, scratch.chosen.count)
     }
 }

@@ -138,8 +138,9 @@ extension BuildScratch {
     /// Of two candidates that equal each other and lie as far away, the second is struck out too: equal vectors would
     /// otherwise fill each other's lists and become an island.
     ///
-    /// - Parameter fills: whether places left are filled with the nearest of those struck out (`keepPrunedConnections`).
-    mutating func choose(limit: Int, fills: Bool = false) {
+    /// - Parameter places: where fewer are chosen, places up to this many are filled with the nearest of those struck out
+    ///   (`keepPrunedConnections`).
+    mutating func choose(limit: Int, filling places: Int = 0) {
         chosen.count = 0
         var first = 0
         while first < candidates.count, chosen.count < limit {
@@ -162,7 +163,7 @@ extension BuildScratch {
             }
             first = end
         }
-        if fills, chosen.count < limit { fill(limit: limit) }
+        if chosen.count < places { fill(limit: min(places, limit)) }
     }
 
     /// Moves what remains of `live` from `first` on to its start, and returns how much it is: those that are not nearer to

@@ -14,15 +14,20 @@ final class NeighborCodesScratch {
     private(set) var queue: UnsafeMutablePointer<UInt64>
     private(set) var results: UnsafeMutablePointer<UInt64>
     private(set) var best: UnsafeMutablePointer<UInt64>
+    /// A bit for each node, all zero between searches.
+    private(set) var visited: UnsafeMutablePointer<UInt32>
+    private(set) var touched: UnsafeMutablePointer<UInt32>
     private(set) var normalized: UnsafeMutablePointer<Float>
     private(set) var rotated: UnsafeMutablePointer<Float>
     private(set) var tables: UnsafeMutableRawPointer
-    private var queueCapacity = 0, resultCapacity = 0, bestCapacity = 0, dimension = 0
+    private var queueCapacity = 0, resultCapacity = 0, bestCapacity = 0, visitedCapacity = 0, touchedCapacity = 0, dimension = 0
 
     init() {
         queue = .allocate(capacity: 0)
         results = .allocate(capacity: 0)
         best = .allocate(capacity: 0)
+        visited = .allocate(capacity: 0)
+        touched = .allocate(capacity: 0)
         normalized = .allocate(capacity: 0)
         rotated = .allocate(capacity: 0)
         tables = .allocate(byteCount: 0, alignment: 64)
@@ -32,9 +37,26 @@ final class NeighborCodesScratch {
         queue.deallocate()
         results.deallocate()
         best.deallocate()
+        visited.deallocate()
+        touched.deallocate()
         normalized.deallocate()
         rotated.deallocate()
         tables.deallocate()
+    }
+
+    func reserve(nodes: Int, touched: Int) {
+        let words = nodes / 32 + 2
+        if words > visitedCapacity {
+            visited.deallocate()
+            visitedCapacity = words
+            visited = .allocate(capacity: words)
+            visited.initialize(repeating: 0, count: words)
+        }
+        if touched > touchedCapacity {
+            self.touched.deallocate()
+            touchedCapacity = touched
+            self.touched = .allocate(capacity: touched)
+        }
     }
 
     func reserve(queue: Int, budget: Int, k: Int, dimension: Int) {
@@ -73,15 +95,16 @@ struct NeighborCodesExtent {
 
     /// The most nodes that a search keeps in its unsorted queue; one that looks farther goes by SQ8 codes alone.
     static let largestEf = 4096
-    /// How many times the mean a single search may expand.
-    private static let budgetFactor = 4
+    /// How many times the mean a single search may expand. At 4, recall for the same mean is no better, but the slowest
+    /// searches take twice as long.
+    private static let budgetFactor = 1.75
 
     /// - Parameters:
     ///   - ef: nodes to expand on average for k = 10; for another k in proportion.
     ///   - selectivity: the share of nodes that may be returned.
     init(_ codes: NeighborCodes, k: Int, ef: Int, selectivity: Double = 1) {
         reach = 1
-        budget = Int(Double(Self.budgetFactor * ef + 64) / selectivity)
+        budget = Int((Self.budgetFactor * Double(ef) + 24) / selectivity)
         let wanted = Float(ef) * 10 / Float(k)
         guard var low = codes.reaches.first, wanted > low.hops else { return }
         for high in codes.reaches.dropFirst() {
@@ -116,8 +139,10 @@ extension HNSWGraph {
         scratch.reserve(pool: 1)
         var beam = nt_beam()
         beam.pool = scratch.pool
+        // A hop by neighbour codes is cheaper than one among the many nodes of the lowest upper levels.
+        let lowest = min(2, header.maxLevel - 1)
         return withUnsafePointer(to: prepared) { prepared in
-            enter(prepared, scratch, &beam)
+            enter(prepared, scratch, &beam, above: lowest)
             if let hidden { scratch.visited[Int(hidden)] = beam.epoch }
             return searchByNeighborCodes(
                 prepared, query, k: k, extent: extent, allowed: allowed, deleted: deleted, scratch, beam, &statistics)
@@ -135,6 +160,7 @@ extension HNSWGraph {
         let groups = NeighborBlocks.groupCount(degree: header.degree), group = Int(NT_RABITQ_GROUP)
         let queueCapacity = 2 * budget + groups * group
         memory.reserve(queue: queueCapacity + 40, budget: budget, k: k, dimension: rotation.rotatedDimension)
+        memory.reserve(nodes: header.count, touched: min(budget * groups * group, header.count) + 17)
         let functions = nt_rabitq_current().pointee
         let signs = prepareTables(query, rotation, functions, memory)
 
@@ -158,20 +184,31 @@ extension HNSWGraph {
         beam.best = memory.best
         beam.k = k
         beam.reach = extent.reach
-        if header.metric == .dot {
-            // As l2 where all vectors are given the norm of the longest by one more dimension.
-            let norm = Float(nt_sqnorm_f32(query, header.dimension).squareRoot())
-            beam.slack = (extent.reach - 1) * codes.largestNorm * norm
-        }
+        beam.slack = slack(reach: extent.reach, query, codes)
         beam.budget = budget
-        beam.visited = entered.visited
-        beam.epoch = entered.epoch
+        beam.visited = memory.visited
+        beam.touched = memory.touched
+        beam.visited[Int(nt_pool_node(entry) >> 5)] = 1 << (nt_pool_node(entry) & 31)
         beam.allowed = allowed?.baseAddress
         beam.deleted = deleted?.baseAddress
         functions.search(&level, &beam)
         statistics.hops += Int(entered.hops + beam.hops)
         statistics.distances += Int(entered.distances + beam.distances)
         return rescored(k, beam, query: prepared.pointee.vector, scratch, &statistics)
+    }
+
+    /// What is added to the reach: the error of SQ8 codes, without which a search would end at once where distances are
+    /// smaller than that. Under dot, where distances have no zero, also what makes them as l2 distances between vectors that
+    /// one more dimension gives the norm of the longest.
+    private func slack(reach: Float, _ query: UnsafePointer<Float>, _ codes: NeighborCodes) -> Float {
+        guard let step = header.sq8?.step else { return 0 }
+        switch header.metric {
+        case .l2: return step * step * Float(header.dimension) / 3
+        case .cosine: return step
+        case .dot:
+            let norm = Float(nt_sqnorm_f32(query, header.dimension).squareRoot())
+            return norm * (step + (reach - 1) * codes.largestNorm)
+        }
     }
 
     /// The tables that neighbour codes are looked up in.

@@ -12,16 +12,18 @@ struct UpperSurvivors {
 
     init(base: HNSWGraph, source: HNSWSource) {
         renumbered = [UInt32](repeating: NT_NO_NODE, count: base.header.upperCount)
+        var nextSlot = 0
         for number in 0 ..< UInt32(base.header.upperCount) {
             let node = base.upperNode(number)
             // What no builder writes, and a damaged file may hold, is left out like a dead node.
-            guard Int(node.slot) < base.header.count, !source.isDeleted(Int(node.slot)),
+            guard (nextSlot ..< base.header.count).contains(Int(node.slot)), !source.isDeleted(Int(node.slot)),
                 (1 ... UInt32(base.header.maxLevel)).contains(node.level),
                 UInt64(node.first_list) + UInt64(node.level) <= UInt64(base.header.upperListCount)
             else { continue }
             renumbered[Int(number)] = UInt32(survivors.count)
             survivors.append(number)
             listCount += Int(node.level)
+            nextSlot = Int(node.slot) + 1
         }
     }
 
@@ -102,26 +104,29 @@ extension BuildWorker {
     @inline(__always)
     fileprivate mutating func mend(level: Int, _ number: UInt32, old: UInt32, base: HNSWGraph, renumber: (UInt32) -> UInt32) {
         let degree = graph.degree(level: level)
-        let count = nt_list_load(base.list(level: level, old), degree, scratch.list)
+        let list = base.list(level: level, old), count = nt_list_load(list, degree, scratch.list)
         scratch.candidates.count = 0
         scratch.nextEpoch()
         scratch.visited[Int(number)] = scratch.epoch
         for i in 0 ..< count { add(renumber(scratch.list[i]), level: level) }
-        // A list whose entries are all alive, on level 0, is the copy that is there already.
-        if scratch.candidates.count == count, level == 0 { return }
+        if scratch.candidates.count == count, level == 0 {
+            // The list is the copy that is there already, but that a damaged one may have something behind its end.
+            for i in count ..< degree where list[i] != NT_NO_NODE { nt_store_entry(graph.list(level: 0, number) + i, NT_NO_NODE) }
+            return
+        }
         if scratch.candidates.count < count {
             for i in 0 ..< count {
                 let dead = scratch.list[i]
                 guard renumber(dead) == NT_NO_NODE, hasList(base, level: level, dead) else { continue }
-                let list = base.list(level: level, dead)
+                let further = base.list(level: level, dead)
                 for j in 0 ..< degree {
-                    if list[j] == NT_NO_NODE { break }
-                    add(renumber(list[j]), level: level)
+                    if further[j] == NT_NO_NODE { break }
+                    add(renumber(further[j]), level: level)
                 }
             }
             scratch.computeDistances(from: graph.slot(level: level, number))
             scratch.sortCandidates()
-            scratch.choose(limit: degree)
+            scratch.choose(limit: degree, filling: count)
             nt_list_store(graph.list(level: level, number), degree, scratch.chosen.numbers, scratch.chosen.count)
         } else {
             nt_list_store(graph.list(level: level, number), degree, scratch.candidates.numbers, count)

@@ -94,7 +94,9 @@ extension HNSWGraph {
 
     /// Goes through the upper levels, and leaves the node where level 0 begins in the pool: alone, and marked as seen in
     /// the epoch that the beam then has.
-    func enter(_ query: UnsafePointer<nt_traversal_query>, _ scratch: HNSWScratch, _ beam: inout nt_beam) {
+    func enter(
+        _ query: UnsafePointer<nt_traversal_query>, _ scratch: HNSWScratch, _ beam: inout nt_beam, above lowest: Int = 0
+    ) {
         let traversal = nt_traversal_for(traversalKind).pointee
         var slot = header.entrySlot ?? 0, distance: Float = 0
         var rows = traversalRows
@@ -108,7 +110,7 @@ extension HNSWGraph {
             beam.capacity = 1
             beam.pool_count = 1
             beam.pool[0] = nt_pool_key(distance, entry)
-            for number in stride(from: header.maxLevel, to: 0, by: -1) {
+            for number in stride(from: header.maxLevel, to: lowest, by: -1) {
                 beam.pool[0] &= ~1
                 beam.cursor = 0
                 withUnsafePointer(to: level(number)) { traversal.search($0, query, &beam) }

@@ -62,9 +62,36 @@ package final class HNSWBuild: @unchecked Sendable {
     /// The arrays by ``HNSWArray``; valid as long as this object.
     package var rows: [ChunkedRows] { arrays.map(\.view) }
 
+    /// What an install writes, by ``HNSWArray``; valid as long as this object. A chunk that is as it was in the graph that was
+    /// extended, if one was, is left as it is stored.
+    package var contents: [IndexArrayContent] {
+        arrays.enumerated().map { number, array in
+            let view = array.view, old = base?.rows(HNSWArray.allCases[number])
+            let chunks = (0 ..< view.chunkCount).map { chunk -> UnsafeRawPointer? in
+                if let old, array.isSame(chunk, as: old) { return nil }
+                return view.pointers[chunk]
+            }
+            return IndexArrayContent(stride: view.stride, count: view.count, chunks: chunks)
+        }
+    }
+
     /// The graph where it is; valid as long as this object.
     package func graph(vectors: VectorBlocks) throws(HNSWError) -> HNSWGraph {
         try HNSWGraph(header: header, arrays: rows, vectors: vectors)
+    }
+}
+
+extension HNSWGraph {
+    /// An array that a build writes; nil for one that is no array of rows.
+    func rows(_ array: HNSWArray) -> ChunkedRows? {
+        switch array {
+        case .links: links
+        case .upperNodes: upperNodes
+        case .upperLinks: upperLinks
+        case .codes: codes
+        case .neighborBlocks: neighborBlocks
+        case .tables: nil
+        }
     }
 }
 

@@ -82,9 +82,12 @@ final class MutableRows: @unchecked Sendable {
             stride: stride, count: count)
     }
 
-    /// The chunks of its own, as an install writes them; nil for a shared one.
-    var changedChunks: [UnsafeRawPointer?] {
-        let view = view
-        return (0 ..< view.chunkCount).map { $0 < sharedChunkCount ? nil : view.pointers[$0] }
+    /// Whether a chunk has the rows, and their bytes, that it has in another array of the same kind.
+    func isSame(_ chunk: Int, as other: ChunkedRows) -> Bool {
+        guard other.stride == stride, chunk < other.chunkCount else { return false }
+        let rows = ChunkedRows.rowCount(chunk: chunk, rows: count, shift: shift)
+        guard rows == ChunkedRows.rowCount(chunk: chunk, rows: other.count, shift: shift) else { return false }
+        let own = table[chunk], others = other.pointers[chunk]
+        return own == others || memcmp(own, others, rows * stride) == 0
     }
 }
