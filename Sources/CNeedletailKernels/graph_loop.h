@@ -29,8 +29,10 @@ INLINE const char *graph_row(const nt_rows *rows, uint32_t number) {
     return chunk + (number & ((1u << rows->block_shift) - 1)) * rows->stride;
 }
 
+// Into the second-level cache: there is room for many more outstanding misses than in front of the first (1.8 times the
+// rows a second).
 INLINE void prefetch_bytes(const char *row, size_t byte_count) {
-    for (size_t i = 0; i < byte_count; i += 64) __builtin_prefetch(row + i);
+    for (size_t i = 0; i < byte_count; i += 64) __builtin_prefetch(row + i, 0, 2);
 }
 
 INLINE size_t prefetched_bytes(nt_traversal_kind kind, const nt_traversal_query *query, const nt_rows *rows) {
@@ -87,18 +89,23 @@ INLINE size_t row_keys(nt_traversal_kind kind, const nt_traversal_query *query, 
     return keys_within(distances, numbers, count, threshold, shift, keys);
 }
 
-/// Reads a list: what of it has not been seen goes to `numbers`, marked as seen from now on. A number that no node has,
-/// as NT_NO_NODE, becomes `count`, which counts as seen: so the loop needs no branch, and a damaged list does no harm.
-INLINE size_t unseen(const uint32_t *list, size_t degree, uint32_t count, uint16_t *visited, uint16_t epoch, uint32_t *numbers) {
+/// Reads a list: what of it has not been seen goes to the end of the log, marked as seen from now on. Returns how many. A
+/// number that no node has, as NT_NO_NODE, becomes `count`, which counts as seen: so the loop needs no branch, and a
+/// damaged list does no harm.
+INLINE size_t unseen(const uint32_t *list, size_t degree, uint32_t count, nt_seen *seen) {
+    uint64_t *const bits = seen->bits;
+    uint32_t *const numbers = seen->log + seen->log_count;
     size_t n = 0;
     for (size_t i = 0; i < degree; ++i) {
         // Read once: another thread may change it.
         uint32_t number = __atomic_load_n(list + i, __ATOMIC_RELAXED);
         number = number < count ? number : count;
         numbers[n] = number;
-        n += visited[number] != epoch;
-        visited[number] = epoch;
+        const uint64_t word = bits[number >> 6], bit = 1ull << (number & 63);
+        n += !(word & bit);
+        bits[number >> 6] = word | bit;
     }
+    seen->log_count += n;
     return n;
 }
 
@@ -108,15 +115,15 @@ INLINE bool may_return(const nt_beam *beam, uint32_t number) {
     return word >> (number & 63) & 1;
 }
 
-/// The same where only nodes that may be returned are of interest: in place of one that may not, its own neighbours that
-/// may are taken, as long as they are not more than a list holds (ACORN-1, arXiv 2403.04871).
-INLINE size_t unseen_in_two_hops(const nt_level *level, const uint32_t *list, const nt_beam *beam, uint32_t *numbers) {
-    uint16_t *const visited = beam->visited;
-    const uint16_t epoch = beam->epoch;
+/// The same where only nodes that may be returned are of interest, to `numbers`: in place of one that may not, its own
+/// neighbours that may are taken, as long as they are not more than a list holds (ACORN-1, arXiv 2403.04871).
+INLINE size_t unseen_in_two_hops(const nt_level *level, const uint32_t *list, nt_beam *beam, uint32_t *numbers) {
     const uint32_t count = level->count;
     const size_t degree = level->degree;
-    uint32_t fresh[NT_DEGREE_LIMIT + 1], rejected[NT_DEGREE_LIMIT];
-    size_t fresh_count = unseen(list, degree, count, visited, epoch, fresh), n = 0, rejected_count = 0;
+    uint32_t rejected[NT_DEGREE_LIMIT];
+    const uint32_t *fresh = beam->seen.log + beam->seen.log_count;
+    const size_t fresh_count = unseen(list, degree, count, &beam->seen);
+    size_t n = 0, rejected_count = 0;
     for (size_t i = 0; i < fresh_count; ++i) {
         bool taken = may_return(beam, fresh[i]);
         numbers[n] = fresh[i];
@@ -129,13 +136,17 @@ INLINE size_t unseen_in_two_hops(const nt_level *level, const uint32_t *list, co
     for (size_t r = 0; r < rejected_count && n < degree; ++r) {
         const uint32_t *second = (const uint32_t *)graph_row(&level->links, rejected[r]);
         for (size_t i = 0; i < degree; ++i) {
-            uint32_t number = second[i] < count ? second[i] : count;
-            // What stands for no node has no bit of its own.
-            bool taken = (visited[number] != epoch) & may_return(beam, number < count ? number : 0);
+            uint32_t number = __atomic_load_n(second + i, __ATOMIC_RELAXED);
+            number = number < count ? number : count;
+            const uint64_t word = beam->seen.bits[number >> 6], bit = 1ull << (number & 63);
+            // What stands for no node has no bit of its own in a filter.
+            bool taken = !(word & bit) & may_return(beam, number < count ? number : 0);
             numbers[n] = number;
             n += taken;
             // One that may not be returned stays unseen: met as a neighbour, it leads to its own.
-            visited[number] = taken ? epoch : visited[number];
+            beam->seen.log[beam->seen.log_count] = number;
+            beam->seen.log_count += taken;
+            beam->seen.bits[number >> 6] = taken ? word | bit : word;
         }
     }
     return n;
@@ -151,67 +162,97 @@ INLINE const uint32_t *list_of(const nt_level *level, bool upper, uint32_t numbe
 
 typedef enum { PLAIN, UPPER, FILTERED, TWO_HOPS, GROWING } search_mode;
 
-INLINE void search_level(nt_traversal_kind kind, search_mode mode, const nt_level *given, const nt_traversal_query *query, nt_beam *given_beam) {
+/// The rows of one hop that have been asked for and not been computed.
+typedef struct {
+    const uint32_t *numbers;  ///< of nodes
+    const uint32_t *rows;     ///< theirs; the same on level 0
+    size_t count;
+} hop;
+
+/// What a hop needs besides what the log holds: two, since two hops are under way at a time.
+typedef struct {
+    uint32_t numbers[2][HOP_ROWS], rows[2][HOP_ROWS];
+} hop_memory;
+
+/// Reads a node's list and asks for the rows of its neighbours that have not been seen.
+INLINE hop begin_hop(search_mode mode, const nt_level *level, size_t row_bytes, uint32_t node, nt_beam *beam, hop_memory *memory) {
+    hop next = {NULL, NULL, 0};
+    const unsigned turn = beam->hops++ & 1;
+    const uint32_t *list = list_of(level, mode == UPPER, node);
+    if (mode == UPPER && !list) return next;
+    if (mode == TWO_HOPS) {
+        next.count = unseen_in_two_hops(level, list, beam, memory->numbers[turn]);
+        next.rows = next.numbers = memory->numbers[turn];
+    } else {
+        next.rows = next.numbers = beam->seen.log + beam->seen.log_count;
+        next.count = unseen(list, level->degree, level->count, &beam->seen);
+    }
+    if (mode == UPPER) {
+        uint32_t *numbers = memory->numbers[turn], *rows = memory->rows[turn];
+        size_t kept = 0;
+        for (size_t i = 0; i < next.count; ++i) {
+            uint32_t slot = ((const nt_upper_node *)graph_row(&level->nodes, next.numbers[i]))->slot;
+            numbers[kept] = next.numbers[i];
+            rows[kept] = slot;
+            kept += slot < level->row_count;
+        }
+        next = (hop){numbers, rows, kept};
+    }
+    for (size_t i = 0; i < next.count; ++i) prefetch_bytes(graph_row(&level->rows, next.rows[i]), row_bytes);
+    beam->distances += next.count;
+    return next;
+}
+
+INLINE float worst(const uint64_t *pool, size_t count, size_t capacity) {
+    return count == capacity ? nt_key_distance(pool[count - 1]) : __builtin_inff();
+}
+
+/// The search. Its time is that of waiting for memory, so that as much as possible is asked for early: rows a hop ahead of
+/// their use, which lets the next hop begin before the results of this one are known; and the list of every node that
+/// enters the pool, whether it will be read or not.
+INLINE void search_level(nt_traversal_kind kind, search_mode mode, const nt_level *given_level, const nt_traversal_query *query,
+                         nt_beam *given_beam) {
     // Copies, so that the compiler knows that what is written below leaves them alone.
-    const nt_level level = *given;
+    const nt_level level = *given_level;
     nt_beam beam = *given_beam;
-    const bool upper = mode == UPPER;
-    const size_t capacity = beam.capacity, prefetched = prefetched_bytes(kind, query, &level.rows);
+    const size_t capacity = beam.capacity, row_bytes = prefetched_bytes(kind, query, &level.rows);
     uint64_t *const pool = beam.pool;
     size_t pool_count = beam.pool_count, cursor = beam.cursor;
-    uint32_t numbers[HOP_ROWS], slots[HOP_ROWS];
-    uint64_t keys[HOP_ROWS + 16];
-    float threshold = __builtin_inff();
-    if (mode == FILTERED) {
-        if (beam.result_count == beam.result_capacity) threshold = nt_key_distance(beam.results[beam.result_count - 1]);
-    } else if (mode != GROWING && pool_count == capacity) {
-        threshold = nt_key_distance(pool[pool_count - 1]);
-    }
-    while (cursor < pool_count) {
-        if (pool[cursor] & 1) {
-            ++cursor;
-            continue;
+    float threshold = mode == GROWING ? __builtin_inff()
+        : mode == FILTERED ? worst(beam.results, beam.result_count, beam.result_capacity) : worst(pool, pool_count, capacity);
+    hop_memory memory;
+    hop current = {NULL, NULL, 0};
+    for (;;) {
+        while (cursor < pool_count && pool[cursor] & 1) ++cursor;
+        bool more = cursor < pool_count;
+        if (mode == FILTERED) more = more && nt_key_distance(pool[cursor]) <= threshold;
+        if (mode == GROWING) more = more && beam.overflow_count + 2 * HOP_ROWS <= beam.overflow_capacity;
+        hop next = {NULL, NULL, 0};
+        if (more) {
+            const uint32_t node = nt_pool_node(pool[cursor]);
+            pool[cursor++] |= 1;
+            next = begin_hop(mode, &level, row_bytes, node, &beam, &memory);
+        } else if (!current.count) {
+            break;
         }
-        if (mode == FILTERED && nt_key_distance(pool[cursor]) > threshold) break;
-        if (mode == GROWING && beam.overflow_count + HOP_ROWS > beam.overflow_capacity) break;
-        const uint32_t node = nt_pool_node(pool[cursor]);
-        pool[cursor++] |= 1;
-        const uint32_t *list = list_of(&level, upper, node);
-        if (upper && !list) continue;
-        size_t count = mode == TWO_HOPS ? unseen_in_two_hops(&level, list, &beam, numbers)
-            : unseen(list, level.degree, level.count, beam.visited, beam.epoch, numbers);
-        if (upper) {
-            size_t kept = 0;
-            for (size_t i = 0; i < count; ++i) {
-                uint32_t slot = ((const nt_upper_node *)graph_row(&level.nodes, numbers[i]))->slot;
-                numbers[kept] = numbers[i];
-                slots[kept] = slot;
-                kept += slot < level.row_count;
+        if (current.count) {
+            uint64_t keys[HOP_ROWS + 16];
+            const size_t found = row_keys(
+                kind, query, &level.rows, current.rows, current.numbers, current.count, current.count, threshold, 1, keys);
+            for (size_t i = 0; i < found; ++i) {
+                const uint64_t last = mode == GROWING && pool_count == capacity ? pool[capacity - 1] : 0;
+                const size_t position = nt_pool_insert(pool, &pool_count, capacity, keys[i]);
+                if (mode == GROWING && last) beam.overflow[beam.overflow_count++] = position < capacity ? last : keys[i];
+                if (mode == FILTERED && may_return(&beam, nt_pool_node(keys[i])))
+                    nt_pool_insert(beam.results, &beam.result_count, beam.result_capacity, keys[i]);
+                if (mode != UPPER && position < capacity)
+                    prefetch_bytes(graph_row(&level.links, nt_pool_node(keys[i])), level.degree * sizeof(uint32_t));
+                cursor = position < cursor ? position : cursor;
             }
-            count = kept;
+            if (mode == FILTERED) threshold = worst(beam.results, beam.result_count, beam.result_capacity);
+            else if (mode != GROWING) threshold = worst(pool, pool_count, capacity);
         }
-        const uint32_t *rows_of = upper ? slots : numbers;
-        for (size_t i = 0; i < count; ++i) prefetch_bytes(graph_row(&level.rows, rows_of[i]), prefetched);
-        // The list that most probably is read next.
-        if (!upper && cursor < pool_count)
-            prefetch_bytes(graph_row(&level.links, nt_pool_node(pool[cursor])), level.degree * sizeof(uint32_t));
-        ++beam.hops;
-        beam.distances += count;
-        if (!count) continue;
-        size_t found = row_keys(kind, query, &level.rows, rows_of, numbers, count, count, threshold, 1, keys);
-        for (size_t i = 0; i < found; ++i) {
-            const uint64_t last = mode == GROWING && pool_count == capacity ? pool[capacity - 1] : 0;
-            size_t position = nt_pool_insert(pool, &pool_count, capacity, keys[i]);
-            if (mode == GROWING && last) beam.overflow[beam.overflow_count++] = position < capacity ? last : keys[i];
-            if (mode == FILTERED && may_return(&beam, nt_pool_node(keys[i])))
-                nt_pool_insert(beam.results, &beam.result_count, beam.result_capacity, keys[i]);
-            cursor = position < cursor ? position : cursor;
-        }
-        if (mode == FILTERED) {
-            if (beam.result_count == beam.result_capacity) threshold = nt_key_distance(beam.results[beam.result_count - 1]);
-        } else if (mode != GROWING && found && pool_count == capacity) {
-            threshold = nt_key_distance(pool[capacity - 1]);
-        }
+        current = next;
     }
     beam.pool_count = pool_count;
     beam.cursor = cursor;

@@ -84,7 +84,7 @@ ALWAYS void put_keys(__m512 estimates, __m512i numbers, __mmask16 within, uint64
 }
 
 ALWAYS size_t append_near(const nt_rabitq_level *level, const uint8_t *group, const uint32_t *sums, float distance,
-                          float threshold, uint32_t *visited, uint64_t *keys) {
+                          float threshold, nt_seen *seen, uint64_t *keys) {
     const __m512 step = _mm512_set1_ps(level->signs.step), bias = _mm512_set1_ps(level->signs.bias);
     const __m512i count = _mm512_set1_epi32((int)level->count), one = _mm512_set1_epi32(1), low = _mm512_set1_epi32(31);
     size_t found = 0;
@@ -99,11 +99,11 @@ ALWAYS size_t append_near(const nt_rabitq_level *level, const uint8_t *group, co
         const __m512i numbers = _mm512_loadu_si512(group + 4 * i);
         __mmask16 within = _mm512_cmp_ps_mask(estimates, _mm512_set1_ps(threshold), _CMP_LT_OQ);
         within = _mm512_mask_cmplt_epu32_mask(within, numbers, count);
-        const __m512i words = _mm512_mask_i32gather_epi32(one, within, _mm512_srli_epi32(numbers, 5), visited, 4);
+        const __m512i words = _mm512_mask_i32gather_epi32(one, within, _mm512_srli_epi32(numbers, 5), seen->bits, 4);
         within = _mm512_mask_testn_epi32_mask(within, words, _mm512_sllv_epi32(one, _mm512_and_si512(numbers, low)));
         put_keys(estimates, numbers, within, keys + found);
         const size_t end = found + (size_t)__builtin_popcount(within);
-        for (; found < end; ++found) visited[(uint32_t)keys[found] >> 5] |= 1u << (keys[found] & 31);
+        for (; found < end; ++found) nt_seen_insert(seen, (uint32_t)keys[found]);
     }
     return found;
 }

@@ -13,7 +13,7 @@ static inline __attribute__((always_inline)) TARGET float widened(uint16_t half)
 /// threshold that have not been seen are written to `keys`, and they are marked; returns how many.
 static inline __attribute__((always_inline)) TARGET size_t append_near(
     const nt_rabitq_level *level, const uint8_t *group, const uint32_t *sums, float distance, float threshold,
-    uint32_t *visited, uint64_t *keys) {
+    nt_seen *seen, uint64_t *keys) {
     const uint32_t *numbers = (const uint32_t *)group;
     const uint16_t *add = (const uint16_t *)(group + 128), *scale = (const uint16_t *)(group + 192);
     float estimates[NT_RABITQ_GROUP];
@@ -21,11 +21,12 @@ static inline __attribute__((always_inline)) TARGET size_t append_near(
         estimates[i] = distance + widened(add[i]) + widened(scale[i]) * (level->signs.bias + level->signs.step * (float)sums[i]);
     size_t found = 0;
     for (int i = 0; i < NT_RABITQ_GROUP; ++i) {
-        const uint32_t exists = numbers[i] < level->count, number = exists ? numbers[i] : 0;
+        // What stands for numbers that no node has counts as seen.
+        const uint32_t number = numbers[i] < level->count ? numbers[i] : level->count;
         keys[found] = nt_key(estimates[i], number);
-        const uint32_t taken = exists & (uint32_t)(estimates[i] < threshold) & ~(visited[number >> 5] >> (number & 31));
-        visited[number >> 5] |= taken << (number & 31);
-        found += taken;
+        const int taken = (estimates[i] < threshold) & !nt_seen_contains(seen, number);
+        if (taken) nt_seen_insert(seen, number);
+        found += (size_t)taken;
     }
     return found;
 }

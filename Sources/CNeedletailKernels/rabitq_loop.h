@@ -254,8 +254,6 @@ TARGET static void search(const nt_rabitq_level *given, nt_rabitq_beam *given_be
     if (beam.best_count == beam.k) threshold = nt_key_distance(beam.best[0]) * beam.reach + beam.slack;
     const size_t most = beam.queue_capacity - level.groups * NT_RABITQ_GROUP;
     size_t thinning = most < LEAST_THINNING ? most : LEAST_THINNING;
-    beam.touched_count = beam.queue_count;
-    for (size_t i = 0; i < beam.queue_count; ++i) beam.touched[i] = nt_key_slot(beam.queue[i]);
     // The next but one is being fetched while the next is computed: it is chosen without what that one would add.
     uint32_t next = take_nearest(&level, &beam, threshold);
     while (next != NT_NO_NODE) {
@@ -275,10 +273,7 @@ TARGET static void search(const nt_rabitq_level *given, nt_rabitq_beam *given_be
             uint32_t found[NT_RABITQ_GROUP];
             table_sums(level.signs.tables, block + NT_RABITQ_CODES, level.rotated_dimension / 4, ahead + NT_RABITQ_CODES, found);
             uint64_t *keys = beam.queue + beam.queue_count;
-            const size_t count = append_near(&level, block, found, distance, threshold, beam.visited, keys);
-            for (size_t i = 0; i < count; ++i) beam.touched[beam.touched_count + i] = nt_key_slot(keys[i]);
-            beam.queue_count += count;
-            beam.touched_count += count;
+            beam.queue_count += append_near(&level, block, found, distance, threshold, &beam.seen, keys);
         }
         // The queue is searched whole for each node, and most of what came into it early is soon beyond the threshold.
         if (beam.queue_count > thinning) {
@@ -289,7 +284,6 @@ TARGET static void search(const nt_rabitq_level *given, nt_rabitq_beam *given_be
         // Only where the queue had run dry.
         if (next == NT_NO_NODE) next = take_nearest(&level, &beam, threshold);
     }
-    for (size_t i = 0; i < beam.touched_count; ++i) beam.visited[beam.touched[i] >> 5] = 0;
     beam.distances += beam.hops * level.groups * NT_RABITQ_GROUP;
     *given_beam = beam;
 }

@@ -232,23 +232,25 @@ private enum SearchMode: CaseIterable {
     func run(_ functions: nt_traversal, _ level: nt_level, _ query: UnsafePointer<nt_traversal_query>, ef: Int, allowed: [UInt64]) -> Found {
         var pool = [UInt64](repeating: 0, count: ef + 1), results = pool
         var overflow = [UInt64](repeating: 0, count: Int(level.count) + Int(NT_OVERFLOW_ROOM))
-        var visited = [UInt16](repeating: 0, count: Int(level.count) + 1)
+        var log = [UInt32](repeating: 0, count: Int(level.count) + Int(NT_SEEN_ROOM))
         var level = level, rows = level.rows, entry: UInt32 = 3, distance: Float = 0
         functions.distances(query, &rows, &entry, 1, &distance)
         pool[0] = nt_pool_key(distance, entry)
-        visited[3] = 9
-        visited[Int(level.count)] = 9
+        let bits = UnsafeMutablePointer<UInt64>.allocate(capacity: Int(level.count) / 64 + 1)
+        bits.initialize(repeating: 0, count: Int(level.count) / 64 + 1)
+        defer { bits.deallocate() }
         return pool.withUnsafeMutableBufferPointer { pool in
             results.withUnsafeMutableBufferPointer { results in
                 overflow.withUnsafeMutableBufferPointer { overflow in
-                    visited.withUnsafeMutableBufferPointer { visited in
+                    log.withUnsafeMutableBufferPointer { log in
                         allowed.withUnsafeBufferPointer { allowed in
                             var beam = nt_beam()
                             beam.pool = pool.baseAddress
                             beam.pool_count = 1
                             beam.capacity = ef
-                            beam.visited = visited.baseAddress
-                            beam.epoch = 9
+                            beam.seen = nt_seen(bits: bits, log: log.baseAddress, log_count: 0)
+                            nt_seen_insert(&beam.seen, 3)
+                            nt_seen_insert(&beam.seen, level.count)
                             beam.allowed = allowed.baseAddress
                             beam.results = results.baseAddress
                             beam.result_capacity = ef
@@ -260,6 +262,8 @@ private enum SearchMode: CaseIterable {
                             case .twoHops: functions.search_two_hops(&level, query, &beam)
                             case .growing: functions.search_growing(&level, query, &beam)
                             }
+                            nt_seen_clear(&beam.seen)
+                            #expect((0 ... Int(level.count) / 64).allSatisfy { bits[$0] == 0 })
                             return Found(
                                 pool: Array(pool[..<beam.pool_count]), results: Array(results[..<beam.result_count]),
                                 overflow: Array(overflow[..<beam.overflow_count]), hops: beam.hops, distances: beam.distances)
@@ -280,13 +284,18 @@ private enum SearchMode: CaseIterable {
             functions.distances(query, &rows, [number], 1, &distance)
             return nt_pool_key(distance, number)
         }
-        var pool = [key(3)], seen: Set<UInt32> = [3]
-        while let next = pool.firstIndex(where: { $0 & 1 == 0 }) {
-            let node = nt_pool_node(pool[next])
-            pool[next] |= 1
-            for number in lists.lists[Int(node)] where number < level.count && seen.insert(number).inserted { pool.append(key(number)) }
-            pool = Array(pool.sorted().prefix(ef))
+        var pool = [key(3)], seen: Set<UInt32> = [3], underWay: [UInt32]? = nil
+        while true {
+            // The next list is read before the results of this one are known.
+            var neighbors: [UInt32]?
+            if let next = pool.firstIndex(where: { $0 & 1 == 0 }) {
+                neighbors = lists.lists[Int(nt_pool_node(pool[next]))].filter { $0 < level.count && seen.insert($0).inserted }
+                pool[next] |= 1
+            } else if underWay == nil {
+                return pool
+            }
+            pool = Array((pool + (underWay ?? []).map(key)).sorted().prefix(ef))
+            underWay = neighbors
         }
-        return pool
     }
 }

@@ -83,11 +83,8 @@ typedef struct {
     float reach, slack;
     /// Nodes to expand yet, at most.
     size_t budget;
-    /// A bit for each node, in whole words and one more, all zero but those of the nodes in the queue; and left so by a
-    /// search: it keeps in `touched` which it has set. Room for every neighbour of `budget` nodes, and 16 more.
-    uint32_t *visited;
-    uint32_t *touched;
-    size_t touched_count;
+    /// What has been in the queue.
+    nt_seen seen;
     const uint64_t *allowed, *deleted;
     uint64_t hops, distances;
 } nt_rabitq_beam;

@@ -35,6 +35,7 @@ final class GrowingTraversal {
     }
 
     deinit {
+        nt_seen_clear(&beam.seen)
         overflow.deallocate()
         queryMemory.deallocate()
         pools.giveBack(scratch)

@@ -9,10 +9,13 @@ struct BuildWorker {
     var scratch: BuildScratch
     private let levels: UnsafeMutablePointer<nt_level>
     private let fills: Bool
+    /// efConstruction on the upper levels: they lead to a neighbourhood, which a quarter of the candidates does as well.
+    private let upperBreadth: Int
 
     init(graph: BuildGraph, space: BuildSpace, efConstruction: Int, fills: Bool) {
         self.graph = graph
         self.fills = fills
+        upperBreadth = max(min(efConstruction, 2 * graph.m), efConstruction / 4)
         scratch = BuildScratch(
             space: space, nodes: max(graph.count, graph.upperCount), efConstruction: efConstruction, degree: 2 * graph.m,
             maxLevel: HNSWLevels.limit)
@@ -45,7 +48,7 @@ struct BuildWorker {
             for level in stride(from: graph.maxLevel, to: top, by: -1) { nearest = greedy(level: level, from: nearest, &query) }
         }
         for level in stride(from: min(top, graph.maxLevel), to: 0, by: -1) {
-            search(level: level, from: nearest, &query)
+            search(level: level, from: nearest, &query, ef: upperBreadth)
             nearest = nt_pool_node(scratch.pool[0])
             take(level: level)
         }
@@ -65,11 +68,11 @@ struct BuildWorker {
         linkBack(level: 0, slot, slot: slot)
     }
 
-    /// The nodes of level 1 and of level 2 that are nearest to a row, as far as greedy search finds them.
-    mutating func place(of slot: UInt32) -> (parent: UInt32, grandparent: UInt32) {
+    /// The nodes of the two levels above one that are nearest to a row, as far as greedy search finds them.
+    mutating func place(of slot: UInt32, above bottom: Int) -> (parent: UInt32, grandparent: UInt32) {
         var query = scratch.space.query(slot, buffer: scratch.queryBuffer)
         var parent = graph.entryNode, grandparent = graph.entryNode
-        for level in stride(from: graph.maxLevel, to: 0, by: -1) {
+        for level in stride(from: graph.maxLevel, to: bottom, by: -1) {
             grandparent = parent
             parent = greedy(level: level, from: parent, &query)
         }
@@ -87,22 +90,22 @@ struct BuildWorker {
     /// Fills the pool with the nearest nodes of a level.
     @inline(__always)
     mutating func search(level: Int, from start: UInt32, _ query: inout nt_traversal_query, ef: Int? = nil) {
-        scratch.nextEpoch()
         var slot = graph.slot(level: level, start), distance: Float = 0
         var rows = scratch.space.rows
         scratch.space.functions.distances(&query, &rows, &slot, 1, &distance)
-        scratch.visited[Int(start)] = scratch.epoch
+        nt_seen_clear(&scratch.seen)
+        nt_seen_insert(&scratch.seen, start)
         // A search takes the number that no node has for one that it has seen.
-        scratch.visited[Int(levels[level].count)] = scratch.epoch
+        nt_seen_insert(&scratch.seen, levels[level].count)
         // A NaN has no place in a pool, but a start must be there.
         scratch.pool[0] = nt_pool_key(distance.isNaN ? .infinity : distance, start)
         var beam = nt_beam()
         beam.pool = scratch.pool
         beam.pool_count = 1
         beam.capacity = ef ?? scratch.efConstruction
-        beam.visited = scratch.visited
-        beam.epoch = scratch.epoch
+        beam.seen = scratch.seen
         scratch.space.functions.search(levels + level, &query, &beam)
+        scratch.seen = beam.seen
         scratch.poolCount = beam.pool_count
     }
 

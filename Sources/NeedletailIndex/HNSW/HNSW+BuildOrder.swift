@@ -51,12 +51,18 @@ extension HNSWBuilder {
             workers[0].insert(upper: first)
             if graph.entryNode == NT_NO_NODE || Int(graph.upperNode(first).pointee.level) > graph.maxLevel { graph.setEntry(first) }
         }
-        let sequential = max(1, min(order.count, Self.sequentialNodes - firstNode))
+        // Those of level 2 and above, then those of level 1, each among those before by where its own descent leads.
+        let high = max(min(order.count, max(1, Self.sequentialNodes - firstNode)), order.prefix { graph.upperNode($0).pointee.level > 1 }.count)
+        let sequential = max(1, min(high, Self.sequentialNodes - firstNode))
         try crew.forEach(.upper, count: sequential - 1, batch: sequential, threads: 1) { worker, i in
             workers[worker].insert(upper: order[i + 1])
         }
-        try crew.forEach(.upper, count: order.count - sequential, batch: 8) { worker, i in
+        try crew.forEach(.upper, count: high - sequential, batch: 8) { worker, i in
             workers[worker].insert(upper: order[i + sequential])
+        }
+        let low = try sort(Array(order.dropFirst(high)), level: 1, graph: graph, workers: workers)
+        try crew.forEach(.upper, count: low.count, batch: 8) { worker, i in
+            workers[worker].insert(upper: low[i].number)
         }
 
         var slots = rest(of: slots, level0Only: HNSWLevels(m: options.m, seed: options.seed))
@@ -69,16 +75,15 @@ extension HNSWBuilder {
             }
             return
         }
-        let placed = try sort(slots, graph: graph, workers: workers)
+        let placed = try sort(slots, level: 0, graph: graph, workers: workers)
         try crew.forEach(.insert, count: placed.count, batch: 32) { worker, i in
-            workers[worker].insert(slot: placed[i].slot, from: graph.upperNode(placed[i].parent).pointee.slot)
+            workers[worker].insert(slot: placed[i].number, from: graph.upperNode(placed[i].parent).pointee.slot)
         }
     }
 
-    /// A slot, and the upper nodes that greedy search for it leads to: on level 1, where the search for its neighbours
-    /// starts, and on level 2.
-    private struct PlacedSlot {
-        var slot: UInt32 = 0
+    /// A node, and those that greedy search for it leads to: on the level above its own, and on the next one.
+    private struct PlacedNode {
+        var number: UInt32 = 0
         var parent: UInt32 = 0
         var grandparent: UInt32 = 0
 
@@ -92,18 +97,18 @@ extension HNSWBuilder {
         return rest
     }
 
-    /// Puts slots in an order in which those near each other stand together.
+    /// Puts nodes of one level in an order in which those near each other stand together.
     private func sort(
-        _ slots: [UInt32], graph: BuildGraph, workers: UnsafeMutablePointer<BuildWorker>
-    ) throws(HNSWBuildError) -> [PlacedSlot] {
-        let placed = UnsafeMutableBufferPointer<PlacedSlot>.allocate(capacity: slots.count)
+        _ nodes: [UInt32], level: Int, graph: BuildGraph, workers: UnsafeMutablePointer<BuildWorker>
+    ) throws(HNSWBuildError) -> [PlacedNode] {
+        let placed = UnsafeMutableBufferPointer<PlacedNode>.allocate(capacity: nodes.count)
         defer { placed.deallocate() }
-        placed.initialize(repeating: PlacedSlot())
-        try crew.forEach(.order, count: slots.count, batch: 64) { worker, i in
-            let place = workers[worker].place(of: slots[i])
-            placed[i] = PlacedSlot(slot: slots[i], parent: place.parent, grandparent: place.grandparent)
+        placed.initialize(repeating: PlacedNode())
+        try crew.forEach(level == 0 ? .order : .upper, count: nodes.count, batch: 64) { worker, i in
+            let place = workers[worker].place(of: graph.slot(level: level, nodes[i]), above: level)
+            placed[i] = PlacedNode(number: nodes[i], parent: place.parent, grandparent: place.grandparent)
         }
-        return placed.sorted { a, b in a.key != b.key ? a.key < b.key : a.slot < b.slot }
+        return placed.sorted { a, b in a.key != b.key ? a.key < b.key : a.number < b.number }
     }
 
     private static func mixed(_ number: Int) -> UInt64 {

@@ -7,10 +7,8 @@ struct BuildScratch {
     let space: BuildSpace
     let efConstruction: Int
 
-    /// One number a node, and one more, as `nt_beam` has them.
-    let visited: UnsafeMutablePointer<UInt16>
-    let visitedCount: Int
-    var epoch: UInt16 = 0
+    /// Which nodes have been seen; the log's memory is touched as far as a search sees nodes.
+    var seen: nt_seen
     let pool: UnsafeMutablePointer<UInt64>
     var poolCount = 0
 
@@ -36,16 +34,17 @@ struct BuildScratch {
     static func capacity(efConstruction: Int, degree: Int) -> Int { max(efConstruction, degree * (degree + 1)) + 8 }
 
     static func byteCount(nodes: Int, efConstruction: Int, degree: Int) -> Int {
-        (nodes + 1) * 2 + capacity(efConstruction: efConstruction, degree: degree) * 48
+        nodes / 8 + capacity(efConstruction: efConstruction, degree: degree) * 48
     }
 
     init(space: BuildSpace, nodes: Int, efConstruction: Int, degree: Int, maxLevel: Int) {
         self.space = space
         self.efConstruction = efConstruction
         let capacity = Self.capacity(efConstruction: efConstruction, degree: degree)
-        visitedCount = nodes + 1
-        visited = .allocate(capacity: visitedCount)
-        visited.initialize(repeating: 0, count: visitedCount)
+        let words = nodes / 64 + 1
+        let bits = UnsafeMutablePointer<UInt64>.allocate(capacity: words)
+        bits.initialize(repeating: 0, count: words)
+        seen = nt_seen(bits: bits, log: .allocate(capacity: nodes + Int(NT_SEEN_ROOM)), log_count: 0)
         pool = .allocate(capacity: efConstruction + 1)
         candidates = BuildCandidates(capacity: capacity)
         spare = BuildCandidates(capacity: capacity)
@@ -62,7 +61,8 @@ struct BuildScratch {
     }
 
     func deallocate() {
-        visited.deallocate()
+        seen.bits.deallocate()
+        seen.log.deallocate()
         pool.deallocate()
         candidates.deallocate()
         spare.deallocate()
@@ -75,15 +75,6 @@ struct BuildScratch {
         list.deallocate()
         queryBuffer.deallocate()
         otherBuffer.deallocate()
-    }
-
-    /// A number that no node is marked with.
-    mutating func nextEpoch() {
-        epoch &+= 1
-        if epoch == 0 {
-            visited.update(repeating: 0, count: visitedCount)
-            epoch = 1
-        }
     }
 }
 

@@ -27,8 +27,7 @@ extension HNSWGraph {
         let scratch = pool.take()
         defer { pool.giveBack(scratch) }
         let selectivity = Double(passing) / Double(header.count)
-        let twoHops = selectivity < Self.twoHopSelectivity
-        if !twoHops, usesNeighborCodes(k: k, ef: ef), let codes = header.neighborCodes {
+        if selectivity >= Self.twoHopSelectivity, usesNeighborCodes(k: k, ef: ef), let codes = header.neighborCodes {
             let extent = NeighborCodesExtent(codes, k: k, ef: ef, selectivity: selectivity)
             let found = search(base, k: k, extent: extent, allowed: allowed, deleted: deleted, scratch, &statistics)
             if found.count == k { return found }
@@ -37,49 +36,67 @@ extension HNSWGraph {
             return covered.search(query, k: k, allowed: allowed, deleted: deleted)
         }
         let prepared = prepare(base, scratch)
-        // The entry point may not pass: one more. Of nodes that do not pass, as many as belong to `ef` that do, and half as many again.
-        let capacity = twoHops ? ef + 1 : min(header.count, Int(1.5 * Double(ef) / selectivity))
-        scratch.reserve(pool: capacity, results: ef)
         var beam = nt_beam()
-        beam.pool = scratch.pool
-        beam.results = scratch.results
-        beam.result_capacity = ef
         beam.allowed = allowed?.baseAddress
         beam.deleted = deleted?.baseAddress
-        withUnsafePointer(to: prepared) { prepared in
-            enter(prepared, scratch, &beam)
-            beam.capacity = capacity
-            let entry = beam.pool[0]
-            if mask.contains(nt_pool_node(entry)) {
-                beam.results[0] = entry
-                beam.result_count = 1
-            }
-            let traversal = nt_traversal_for(traversalKind).pointee
-            withUnsafePointer(to: level(0)) { level in
-                if twoHops {
-                    traversal.search_two_hops(level, prepared, &beam)
-                } else {
-                    traversal.search_filtered(level, prepared, &beam)
-                }
+        if selectivity < Self.twoHopSelectivity {
+            searchInTwoHops(prepared, ef: ef, mask: mask, scratch, &beam)
+        } else {
+            // As many nodes as `ef` that pass belong to, and half as many again. Where too few of them pass, since those
+            // that do not lie near the query, more.
+            var capacity = Int(1.5 * Double(ef) / selectivity)
+            while true {
+                searchAll(prepared, ef: ef, capacity: min(capacity, header.count), mask: mask, scratch, &beam)
+                if beam.result_count >= max(k, ef * 3 / 4) || capacity >= header.count { break }
+                capacity *= 4
+                if isCostly(ef: capacity) { break }
             }
         }
         statistics.add(beam)
-        if twoHops {
-            // All that was met passes but, perhaps, the entry point.
-            var kept = 0
-            for i in 0 ..< beam.pool_count where mask.contains(nt_pool_node(beam.pool[i])) {
-                beam.results[kept] = beam.pool[i]
-                kept += 1
-                if kept == ef { break }
-            }
-            beam.result_count = kept
-        }
         if beam.result_count < k {
             statistics.exactFallbacks += 1
             statistics.rescored += passing
             return covered.search(query, k: k, allowed: allowed, deleted: deleted)
         }
         return nearest(k, of: beam.results, count: beam.result_count, ef: ef, query: prepared.vector, scratch, &statistics)
+    }
+
+    /// Goes through all nodes; those that pass end up in the beam's results.
+    private func searchAll(
+        _ prepared: nt_traversal_query, ef: Int, capacity: Int, mask: SlotMask, _ scratch: HNSWScratch, _ beam: inout nt_beam
+    ) {
+        scratch.reserve(pool: capacity, results: ef)
+        beam.pool = scratch.pool
+        beam.results = scratch.results
+        beam.result_capacity = ef
+        withUnsafePointer(to: prepared) { prepared in
+            enter(prepared, scratch, &beam)
+            beam.capacity = capacity
+            beam.result_count = mask.contains(nt_pool_node(beam.pool[0])) ? 1 : 0
+            beam.results[0] = beam.pool[0]
+            withUnsafePointer(to: level(0)) { nt_traversal_for(traversalKind).pointee.search_filtered($0, prepared, &beam) }
+        }
+        nt_seen_clear(&beam.seen)
+    }
+
+    /// Goes through nodes that pass; they end up in the beam's results.
+    private func searchInTwoHops(_ prepared: nt_traversal_query, ef: Int, mask: SlotMask, _ scratch: HNSWScratch, _ beam: inout nt_beam) {
+        // The entry point, which may not pass, takes one place more.
+        scratch.reserve(pool: ef + 1)
+        beam.pool = scratch.pool
+        withUnsafePointer(to: prepared) { prepared in
+            enter(prepared, scratch, &beam)
+            beam.capacity = ef + 1
+            withUnsafePointer(to: level(0)) { nt_traversal_for(traversalKind).pointee.search_two_hops($0, prepared, &beam) }
+        }
+        nt_seen_clear(&beam.seen)
+        var kept = 0
+        for i in 0 ..< beam.pool_count where mask.contains(nt_pool_node(beam.pool[i])) {
+            beam.pool[kept] = beam.pool[i]
+            kept += 1
+        }
+        beam.results = beam.pool
+        beam.result_count = min(kept, ef)
     }
 
     /// Exact search of the slots that the graph covers.

@@ -14,20 +14,15 @@ final class NeighborCodesScratch {
     private(set) var queue: UnsafeMutablePointer<UInt64>
     private(set) var results: UnsafeMutablePointer<UInt64>
     private(set) var best: UnsafeMutablePointer<UInt64>
-    /// A bit for each node, all zero between searches.
-    private(set) var visited: UnsafeMutablePointer<UInt32>
-    private(set) var touched: UnsafeMutablePointer<UInt32>
     private(set) var normalized: UnsafeMutablePointer<Float>
     private(set) var rotated: UnsafeMutablePointer<Float>
     private(set) var tables: UnsafeMutableRawPointer
-    private var queueCapacity = 0, resultCapacity = 0, bestCapacity = 0, visitedCapacity = 0, touchedCapacity = 0, dimension = 0
+    private var queueCapacity = 0, resultCapacity = 0, bestCapacity = 0, dimension = 0
 
     init() {
         queue = .allocate(capacity: 0)
         results = .allocate(capacity: 0)
         best = .allocate(capacity: 0)
-        visited = .allocate(capacity: 0)
-        touched = .allocate(capacity: 0)
         normalized = .allocate(capacity: 0)
         rotated = .allocate(capacity: 0)
         tables = .allocate(byteCount: 0, alignment: 64)
@@ -37,26 +32,9 @@ final class NeighborCodesScratch {
         queue.deallocate()
         results.deallocate()
         best.deallocate()
-        visited.deallocate()
-        touched.deallocate()
         normalized.deallocate()
         rotated.deallocate()
         tables.deallocate()
-    }
-
-    func reserve(nodes: Int, touched: Int) {
-        let words = nodes / 32 + 2
-        if words > visitedCapacity {
-            visited.deallocate()
-            visitedCapacity = words
-            visited = .allocate(capacity: words)
-            visited.initialize(repeating: 0, count: words)
-        }
-        if touched > touchedCapacity {
-            self.touched.deallocate()
-            touchedCapacity = touched
-            self.touched = .allocate(capacity: touched)
-        }
     }
 
     func reserve(queue: Int, budget: Int, k: Int, dimension: Int) {
@@ -104,7 +82,9 @@ struct NeighborCodesExtent {
     ///   - selectivity: the share of nodes that may be returned.
     init(_ codes: NeighborCodes, k: Int, ef: Int, selectivity: Double = 1) {
         reach = 1
-        budget = Int((Self.budgetFactor * Double(ef) + 24) / selectivity)
+        budget = Int(Self.budgetFactor * Double(ef)) + 24
+        // A filter may exclude just what is near.
+        if selectivity < 1 { budget = Int(4 * Double(budget) / selectivity) }
         let wanted = Float(ef) * 10 / Float(k)
         guard var low = codes.reaches.first, wanted > low.hops else { return }
         for high in codes.reaches.dropFirst() {
@@ -160,7 +140,6 @@ extension HNSWGraph {
         let groups = NeighborBlocks.groupCount(degree: header.degree), group = Int(NT_RABITQ_GROUP)
         let queueCapacity = 2 * budget + groups * group
         memory.reserve(queue: queueCapacity + 40, budget: budget, k: k, dimension: rotation.rotatedDimension)
-        memory.reserve(nodes: header.count, touched: min(budget * groups * group, header.count) + 17)
         let functions = nt_rabitq_current().pointee
         let signs = prepareTables(query, rotation, functions, memory)
 
@@ -186,12 +165,11 @@ extension HNSWGraph {
         beam.reach = extent.reach
         beam.slack = slack(reach: extent.reach, query, codes)
         beam.budget = budget
-        beam.visited = memory.visited
-        beam.touched = memory.touched
-        beam.visited[Int(nt_pool_node(entry) >> 5)] = 1 << (nt_pool_node(entry) & 31)
+        beam.seen = entered.seen
         beam.allowed = allowed?.baseAddress
         beam.deleted = deleted?.baseAddress
         functions.search(&level, &beam)
+        nt_seen_clear(&beam.seen)
         statistics.hops += Int(entered.hops + beam.hops)
         statistics.distances += Int(entered.distances + beam.distances)
         return rescored(k, beam, query: prepared.pointee.vector, scratch, &statistics)

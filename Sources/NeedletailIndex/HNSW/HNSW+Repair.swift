@@ -106,8 +106,8 @@ extension BuildWorker {
         let degree = graph.degree(level: level)
         let list = base.list(level: level, old), count = nt_list_load(list, degree, scratch.list)
         scratch.candidates.count = 0
-        scratch.nextEpoch()
-        scratch.visited[Int(number)] = scratch.epoch
+        nt_seen_clear(&scratch.seen)
+        nt_seen_insert(&scratch.seen, number)
         for i in 0 ..< count { add(renumber(scratch.list[i]), level: level) }
         if scratch.candidates.count == count, level == 0 {
             // The list is the copy that is there already, but that a damaged one may have something behind its end.
@@ -136,9 +136,9 @@ extension BuildWorker {
     /// Takes a node for a candidate, once.
     @inline(__always)
     private mutating func add(_ number: UInt32, level: Int) {
-        guard number != NT_NO_NODE, scratch.visited[Int(number)] != scratch.epoch else { return }
+        guard number != NT_NO_NODE, nt_seen_contains(&scratch.seen, number) == 0 else { return }
         if level > 0, Int(graph.upperNode(number).pointee.level) < level { return }
-        scratch.visited[Int(number)] = scratch.epoch
+        nt_seen_insert(&scratch.seen, number)
         scratch.candidates.append(number: number, slot: graph.slot(level: level, number), distance: 0)
     }
 

@@ -62,6 +62,7 @@ extension HNSWGraph {
             beam.capacity = ef
             withUnsafePointer(to: level(0)) { nt_traversal_for(traversalKind).pointee.search($0, prepared, &beam) }
         }
+        nt_seen_clear(&beam.seen)
         statistics.add(beam)
         return nearest(k, of: beam.pool, count: beam.pool_count, ef: ef, query: prepared.vector, scratch, &statistics)
     }
@@ -92,8 +93,10 @@ extension HNSWGraph {
         return prepared
     }
 
-    /// Goes through the upper levels, and leaves the node where level 0 begins in the pool: alone, and marked as seen in
-    /// the epoch that the beam then has.
+    /// Goes through the upper levels, and leaves the node where level 0 begins in the pool: alone, and marked as seen.
+    /// Whoever calls this clears the set of seen nodes after the search.
+    ///
+    /// - Parameter lowest: the level above which the way there ends.
     func enter(
         _ query: UnsafePointer<nt_traversal_query>, _ scratch: HNSWScratch, _ beam: inout nt_beam, above lowest: Int = 0
     ) {
@@ -103,10 +106,9 @@ extension HNSWGraph {
         traversal.distances(query, &rows, &slot, 1, &distance)
         beam.distances += 1
         if header.maxLevel > 0, let entry = header.entryUpper {
-            // One epoch serves all upper levels: what was too far away on one is so on the next.
-            beam.epoch = scratch.beginEpoch(count: header.upperCount)
-            beam.visited = scratch.visited
-            scratch.visited[Int(entry)] = beam.epoch
+            // One set of seen nodes serves all upper levels: what was too far away on one is so on the next.
+            beam.seen = scratch.beginSeen(count: header.upperCount)
+            nt_seen_insert(&beam.seen, entry)
             beam.capacity = 1
             beam.pool_count = 1
             beam.pool[0] = nt_pool_key(distance, entry)
@@ -115,14 +117,14 @@ extension HNSWGraph {
                 beam.cursor = 0
                 withUnsafePointer(to: level(number)) { traversal.search($0, query, &beam) }
             }
+            nt_seen_clear(&beam.seen)
             let node = upperNodes.row(Int(nt_pool_node(beam.pool[0]))).load(as: nt_upper_node.self)
             // A damaged number would not have been followed, but the entry's own has not been looked at.
             slot = node.slot < header.count ? node.slot : slot
             distance = nt_key_distance(beam.pool[0])
         }
-        beam.epoch = scratch.beginEpoch(count: header.count)
-        beam.visited = scratch.visited
-        scratch.visited[Int(slot)] = beam.epoch
+        beam.seen = scratch.beginSeen(count: header.count)
+        nt_seen_insert(&beam.seen, slot)
         beam.pool[0] = nt_pool_key(distance, slot)
         beam.pool_count = 1
         beam.cursor = 0

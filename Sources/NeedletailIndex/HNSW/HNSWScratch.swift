@@ -4,10 +4,10 @@ import Synchronization
 /// The memory of one search: which nodes have been seen, the pool of the nearest, the query's codes. Used by one search at
 /// a time, and kept for the next.
 final class HNSWScratch {
-    /// By node number, and one more entry behind the last: the epoch in which the node was last seen.
-    private(set) var visited: UnsafeMutablePointer<UInt16>
-    private var visitedCapacity = 0
-    private var epoch: UInt16 = 0
+    /// Which nodes have been seen, and the log of them; clear between searches.
+    private var seenBits: UnsafeMutablePointer<UInt64>
+    private var seenLog: UnsafeMutablePointer<UInt32>
+    private var seenCapacity = 0
 
     private(set) var pool: UnsafeMutablePointer<UInt64>
     private(set) var results: UnsafeMutablePointer<UInt64>
@@ -26,7 +26,8 @@ final class HNSWScratch {
     let neighborCodes = NeighborCodesScratch()
 
     init() {
-        visited = .allocate(capacity: 0)
+        seenBits = .allocate(capacity: 0)
+        seenLog = .allocate(capacity: 0)
         pool = .allocate(capacity: 0)
         results = .allocate(capacity: 0)
         slots = .allocate(capacity: 0)
@@ -36,7 +37,8 @@ final class HNSWScratch {
     }
 
     deinit {
-        visited.deallocate()
+        seenBits.deallocate()
+        seenLog.deallocate()
         pool.deallocate()
         results.deallocate()
         slots.deallocate()
@@ -45,22 +47,21 @@ final class HNSWScratch {
         narrowed.deallocate()
     }
 
-    /// Begins a traversal of `count` nodes, none of which has been seen; returns the number that marks those that are.
-    func beginEpoch(count: Int) -> UInt16 {
-        if count + 1 > visitedCapacity {
-            visited.deallocate()
-            visitedCapacity = count + 1 + count / 8
-            visited = .allocate(capacity: visitedCapacity)
-            epoch = .max
+    /// An empty set of `count` nodes, to which what stands for no node belongs. Whoever takes it clears it afterwards
+    /// (`nt_seen_clear`), and takes no other before.
+    func beginSeen(count: Int) -> nt_seen {
+        if count >= seenCapacity {
+            seenBits.deallocate()
+            seenLog.deallocate()
+            seenCapacity = count + 1 + count / 8
+            let words = seenCapacity / 64 + 1
+            seenBits = .allocate(capacity: words)
+            seenBits.initialize(repeating: 0, count: words)
+            seenLog = .allocate(capacity: seenCapacity + Int(NT_SEEN_ROOM))
         }
-        if epoch == .max {
-            visited.initialize(repeating: 0, count: visitedCapacity)
-            epoch = 0
-        }
-        epoch += 1
-        // What stands for numbers that no node has.
-        visited[count] = epoch
-        return epoch
+        var seen = nt_seen(bits: seenBits, log: seenLog, log_count: 0)
+        nt_seen_insert(&seen, UInt32(count))
+        return seen
     }
 
     /// Makes room for a pool of `capacity` keys, and for as many results.
