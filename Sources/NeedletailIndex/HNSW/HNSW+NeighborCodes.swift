@@ -123,7 +123,7 @@ extension HNSWGraph {
         let lowest = min(2, header.maxLevel - 1)
         return withUnsafePointer(to: prepared) { prepared in
             enter(prepared, scratch, &beam, above: lowest)
-            if let hidden { scratch.visited[Int(hidden)] = beam.epoch }
+            if let hidden { nt_seen_insert(&beam.seen, hidden) }
             return searchByNeighborCodes(
                 prepared, query, k: k, extent: extent, allowed: allowed, deleted: deleted, scratch, beam, &statistics)
         }

@@ -58,7 +58,7 @@ extension HNSWGraph {
         withUnsafePointer(to: prepared) { prepared in
             enter(prepared, scratch, &beam)
             // A node that seems to have been seen is never looked at.
-            if let hidden { scratch.visited[Int(hidden)] = beam.epoch }
+            if let hidden { nt_seen_insert(&beam.seen, hidden) }
             beam.capacity = ef
             withUnsafePointer(to: level(0)) { nt_traversal_for(traversalKind).pointee.search($0, prepared, &beam) }
         }
