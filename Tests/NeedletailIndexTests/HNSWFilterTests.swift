@@ -5,8 +5,8 @@ import Testing
 @Suite("HNSW: filters, radius, pages")
 struct HNSWFilterTests {
     @Test("under any filter, as many as asked for come back where they exist, and only what the filter allows",
-          arguments: [Quantization.none, .sq8])
-    func filters(quantization: Quantization) throws {
+          arguments: [Quantization.none, .sq8], [nil] + HNSWFilterStrategy.allCases)
+    func filters(quantization: Quantization, strategy: HNSWFilterStrategy?) throws {
         var random = SeededGenerator(seed: .random(in: 0 ... .max))
         print("HNSWFilterTests seed \(random.seed)")
         let count = 6000
@@ -17,16 +17,32 @@ struct HNSWFilterTests {
                 let deleted = withDeleted ? Bitmap(count: count) { _ in Int.random(in: 0 ..< 4, using: &random) == 0 } : nil
                 let passing = (0 ..< count).filter { allowed.contains($0) && !(deleted?.contains($0) ?? false) }.count
                 var pairs: [(found: [Neighbor], exact: [Neighbor])] = []
+                var statistics = HNSWStatistics()
                 for _ in 0 ..< 20 {
                     let query = sample.query()
-                    let found = sample.search(query, k: 10, ef: 60, allowed: allowed, deleted: deleted)
+                    let found = sample.search(query, k: 10, ef: 60, allowed: allowed, deleted: deleted, strategy: strategy, &statistics)
                     #expect(found.count == min(10, passing), "\(share) allowed")
                     #expect(found.allSatisfy { allowed.contains(Int($0.slot)) && !(deleted?.contains(Int($0.slot)) ?? false) })
                     pairs.append((found, sample.exact(query, allowed: allowed, deleted: deleted)))
                 }
-                #expect(recall(pairs) > 0.93, "\(share) allowed, deleted: \(withDeleted)")
+                // Two hops are not meant for filters that leave few: k come back, but not the nearest k.
+                if strategy != .twoHops || share >= 0.1 {
+                    #expect(recall(pairs) > 0.93, "\(share) allowed, deleted: \(withDeleted)")
+                }
+                if strategy == .exact { #expect(statistics.hops == 0 && recall(pairs) == 1) }
+                if strategy == .all || strategy == .twoHops, passing > 0 { #expect(statistics.hops > 0) }
             }
         }
+    }
+
+    @Test("few passing slots are compared one by one, many in the graph, and some in two hops")
+    func strategies() throws {
+        var random = SeededGenerator(seed: 1)
+        let graph = try HNSWSample(count: 20_000, m: 4, random: &random).graph
+        #expect(graph.filterStrategy(passing: 100, ef: 50) == .exact)
+        #expect(graph.filterStrategy(passing: 1500, ef: 3) == .twoHops)
+        #expect(graph.filterStrategy(passing: 18_000, ef: 50) == .all)
+        #expect(graph.filterStrategy(passing: 20_000, ef: 20_000) == .exact)
     }
 
     @Test("a filter that allows only what is far from the query still gets its k")
@@ -35,15 +51,18 @@ struct HNSWFilterTests {
         print("HNSWFilterTests seed \(random.seed)")
         let count = 4000
         let sample = try HNSWSample(count: count, random: &random)
-        for share in [0.8, 0.5, 0.2, 0.1] {
+        var pairs: [(found: [Neighbor], exact: [Neighbor])] = []
+        for share in [0.8, 0.5, 0.2, 0.1, 0.8, 0.5, 0.2, 0.1] {
             let query = sample.query()
             let ranking = sample.exact(query, k: count).map(\.slot)
             let far = Set(ranking.suffix(Int(share * Double(count))))
             let allowed = Bitmap(count: count) { far.contains(UInt32($0)) }
-            let found = sample.search(query, k: 20, ef: 40, allowed: allowed)
+            let found = sample.search(query, k: 20, ef: 40, allowed: allowed, strategy: .all)
             #expect(found.count == 20 && found.allSatisfy { far.contains($0.slot) })
-            #expect(recall([(found, sample.exact(query, k: 20, allowed: allowed))]) > 0.5, "\(share) allowed")
+            pairs.append((found, sample.exact(query, k: 20, allowed: allowed)))
         }
+        // The worst that a filter can do to a graph: what it allows lies behind all that it does not.
+        #expect(recall(pairs) > 0.5)
     }
 
     @Test("deleted slots are never returned, whether deleted before or after the build")

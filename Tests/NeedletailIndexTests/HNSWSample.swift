@@ -44,18 +44,23 @@ final class HNSWSample {
         }
     }
 
-    func search(_ query: [Float], k: Int = 10, ef: Int = 100, allowed: Bitmap? = nil, deleted: Bitmap? = nil) -> [Neighbor] {
+    func search(
+        _ query: [Float], k: Int = 10, ef: Int = 100, allowed: Bitmap? = nil, deleted: Bitmap? = nil, strategy: HNSWFilterStrategy? = nil
+    ) -> [Neighbor] {
         var statistics = HNSWStatistics()
-        return search(query, k: k, ef: ef, allowed: allowed, deleted: deleted, &statistics)
+        return search(query, k: k, ef: ef, allowed: allowed, deleted: deleted, strategy: strategy, &statistics)
     }
 
     func search(
-        _ query: [Float], k: Int, ef: Int, allowed: Bitmap? = nil, deleted: Bitmap? = nil, _ statistics: inout HNSWStatistics
+        _ query: [Float], k: Int, ef: Int, allowed: Bitmap? = nil, deleted: Bitmap? = nil, strategy: HNSWFilterStrategy? = nil,
+        _ statistics: inout HNSWStatistics
     ) -> [Neighbor] {
         query.withUnsafeBufferPointer { query in
             allowed.withWords { allowed in
                 deleted.withWords { deleted in
-                    graph.search(query, k: k, ef: ef, allowed: allowed, deleted: deleted, scratch: scratch, statistics: &statistics)
+                    graph.search(
+                        query, k: k, ef: ef, allowed: allowed, deleted: deleted, strategy: strategy, scratch: scratch,
+                        statistics: &statistics)
                 }
             }
         }

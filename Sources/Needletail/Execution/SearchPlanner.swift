@@ -1,3 +1,5 @@
+import NeedletailIndex
+
 /// What a search asks for beside the query itself.
 struct SearchRequest: Sendable {
     var k: Int
@@ -36,7 +38,7 @@ struct SearchRequest: Sendable {
     }
 }
 
-/// What the choice of a plan depends on, as plain values.
+/// What the choice of a plan depends on.
 struct SearchFacts: Sendable {
     /// Live records.
     var liveCount: Int
@@ -48,10 +50,10 @@ struct SearchFacts: Sendable {
     struct Index: Sendable {
         /// Slots behind the index, which every search through it compares one by one.
         var tailCount: Int
-        /// Slots that the index covers.
-        var coveredCount: Int
         /// Links of a record on the lowest level.
         var degree: Int
+        /// The graph, which knows what a filter costs it.
+        var graph: HNSWGraph
     }
 }
 
@@ -61,9 +63,9 @@ extension SearchPlan {
 
     /// The plan for a search: a pure function of what is asked and what there is.
     ///
-    /// Through the graph, a search computes about `efSearch × degree` distances; with a filter that lets a share s through, about
-    /// 1/s times as many, since it has to look past the others. An exact scan computes one for each matching record, and is taken
-    /// where that is less: where `matching² < efSearch × degree × covered`.
+    /// Through the graph, a search computes about `efSearch × degree` distances, and an exact scan one for each record: it is taken
+    /// where that is less. With a filter, the graph knows the cost of its ways to apply it, and whether a scan of those that
+    /// match is below all of them.
     static func choose(
         _ request: SearchRequest, _ facts: SearchFacts, calibration: Calibration?, collection: String
     ) throws(NeedletailError) -> SearchPlan {
@@ -84,8 +86,9 @@ extension SearchPlan {
         // Only comparing all finds all for certain.
         let recall = request.recall ?? defaultRecall
         guard recall < 1, let efSearch = calibration.efSearch(recall: recall, k: request.k) else { return exact }
-        let candidates = Double(facts.matchingCount ?? facts.liveCount)
-        let visits = Double(efSearch) * Double(index.degree) * Double(index.coveredCount)
-        return candidates * candidates < visits ? exact : graph(efSearch)
+        if let matching = facts.matchingCount, matching < facts.liveCount {
+            return index.graph.filterStrategy(passing: matching, ef: efSearch) == .exact ? exact : graph(efSearch)
+        }
+        return facts.liveCount < efSearch * index.degree ? exact : graph(efSearch)
     }
 }

@@ -33,7 +33,7 @@ final class GraphIndex: Sendable {
         }
         self.snapshot = snapshot
         deletedCount = table.deletedCount(in: 0 ..< header.count) - entry.parameters.unlinkedCount
-        facts = SearchFacts.Index(tailCount: table.slotCount - header.count, coveredCount: header.count, degree: header.degree)
+        facts = SearchFacts.Index(tailCount: table.slotCount - header.count, degree: header.degree, graph: graph)
     }
 
     /// The quantizer's tables.

@@ -31,11 +31,12 @@ extension HNSWGraph {
     ///   - ef: how many nodes the search keeps in view; raised to k.
     ///   - allowed: bit set = slot may be returned; nil: all may. At least `header.count` bits in whole words, as `deleted`.
     ///   - deleted: bit set = slot is left out; nil: none is.
+    ///   - strategy: how to go about them; nil: as costs least.
     ///   - hidden: a slot on level 0 only that the search does not come upon, as if it were not in the graph; without bitmaps.
     ///   - statistics: added to.
     package func search(
         _ query: UnsafeBufferPointer<Float>, k: Int, ef: Int,
-        allowed: UnsafeBufferPointer<UInt64>? = nil, deleted: UnsafeBufferPointer<UInt64>? = nil,
+        allowed: UnsafeBufferPointer<UInt64>? = nil, deleted: UnsafeBufferPointer<UInt64>? = nil, strategy: HNSWFilterStrategy? = nil,
         leavingOut hidden: UInt32? = nil, scratch pool: HNSWScratchPool, statistics: inout HNSWStatistics
     ) -> [Neighbor] {
         precondition(query.count == header.dimension, "a query has the index's dimension")
@@ -43,7 +44,8 @@ extension HNSWGraph {
         let k = min(k, header.count), ef = min(max(ef, k), header.count)
         let mask = SlotMask(allowed: allowed, deleted: deleted, count: header.count)
         if !mask.isFull || isCostly(ef: ef) {
-            return filteredSearch(query, k: k, ef: ef, allowed: allowed, deleted: deleted, mask: mask, scratch: pool, statistics: &statistics)
+            return filteredSearch(
+                query, k: k, ef: ef, allowed: allowed, deleted: deleted, mask: mask, strategy: strategy, scratch: pool, statistics: &statistics)
         }
         let scratch = pool.take()
         defer { pool.giveBack(scratch) }
@@ -96,7 +98,7 @@ extension HNSWGraph {
     /// Goes through the upper levels, and leaves the node where level 0 begins in the pool: alone, and marked as seen.
     /// Whoever calls this clears the set of seen nodes after the search.
     ///
-    /// - Parameter lowest: the level above which the way there ends.
+    /// - Parameter lowest: the levels above this one are gone through.
     func enter(
         _ query: UnsafePointer<nt_traversal_query>, _ scratch: HNSWScratch, _ beam: inout nt_beam, above lowest: Int = 0
     ) {
@@ -143,7 +145,11 @@ extension HNSWGraph {
         }
         let rescored = min(count, Self.rescoreCount(k: k, ef: ef))
         scratch.reserve(rescored: rescored)
-        for i in 0 ..< rescored { scratch.slots[i] = nt_pool_node(pool[i]) }
+        let rowByteCount = min(vectors.stride, 2048)
+        for i in 0 ..< rescored {
+            scratch.slots[i] = nt_pool_node(pool[i])
+            nt_prefetch(vectors.vector(Int(scratch.slots[i])), rowByteCount)
+        }
         let functions = nt_distance_for(header.metric.kernelMetric, header.element.kernelElement).pointee
         var query = query, rows = vectors.rows
         let found = functions.scan_slots(&query, &rows, scratch.slots, rescored, .infinity, scratch.keys)

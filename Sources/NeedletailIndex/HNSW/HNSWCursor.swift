@@ -62,8 +62,7 @@ package final class HNSWCursor {
     private func exploreFurther(total: Int) -> [UInt64]? {
         let count = graph.header.count
         let visible = Int(Double(total) * Double(count) / Double(passing))
-        // As for a single search: of few rows that pass, or of nearly all, every one is looked at.
-        guard passing > HNSWGraph.exactSlotsPerCandidate * 4 * visible / max(1, graph.header.m / 4), !graph.isCostly(ef: visible) else { return nil }
+        guard graph.filterStrategy(passing: passing, ef: total) != .exact, !graph.isCostly(ef: visible) else { return nil }
         let traversal = self.traversal ?? GrowingTraversal(graph, query: query, scratch: scratches)
         self.traversal = traversal
         // A further round for the same page doubles the pool.
