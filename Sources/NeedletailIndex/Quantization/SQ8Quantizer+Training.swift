@@ -49,6 +49,10 @@ extension SQ8Quantizer {
         return sample
     }
 
+    /// Codes that a component cut off counts for at most: however far out it lies, its vector alone is misjudged, and not
+    /// among vectors that share the component.
+    private static let worstCut = 16.0
+
     /// Of ranges that cut off some share of the components at either end, the one with the least squared error.
     private static func bestRange(_ sorted: [Float], symmetric: Bool, levels: Float) -> ClosedRange<Float> {
         var best = sorted[0] ... sorted[sorted.count - 1]
@@ -62,7 +66,8 @@ extension SQ8Quantizer {
             var error = 0.0
             for value in sorted {
                 let beyond = Double(value < low ? low - value : value > high ? value - high : 0)
-                error += beyond * beyond + step * step / 12
+                let cut = min(beyond, worstCut * step)
+                error += cut * cut + step * step / 12
             }
             if error < leastError {
                 leastError = error
