@@ -64,18 +64,20 @@ public struct Collection: Sendable {
         guard pinned == nil else {
             throw NeedletailError(.readOnly, "a snapshot cannot be written: write to the collection of the database itself")
         }
-        let (name, tableID, path) = (name, tableID, database.path)
+        let (name, tableID) = (name, tableID)
         return try await storage { () async throws(StorageError) in
             try await database.environment.write(
                 durability: durability == .full ? .full : .relaxed, isSmall: count <= Self.smallWriteCount
             ) { transaction throws(StorageError) in
                 let writer = try transaction.table(name)
-                guard writer.descriptor.id == tableID else {
-                    throw StorageError(.unknownTable, "collection '\(name)' of \(path) was dropped and made anew: ask the database for it again")
-                }
+                guard writer.descriptor.id == tableID else { throw droppedWhileWriting() }
                 return try body(writer)
             }
         }
+    }
+
+    func droppedWhileWriting() -> StorageError {
+        StorageError(.unknownTable, "collection '\(name)' of \(database.path) was dropped and made anew: ask the database for it again")
     }
 
     private func dropped() -> NeedletailError {

@@ -1,4 +1,5 @@
 import Foundation
+import NeedletailIndex
 import NeedletailStorage
 
 /// Facts about a database file.
@@ -50,6 +51,10 @@ public struct CollectionInformation: Sendable, Hashable, Codable {
     public var deletedCount: Int
     /// Bytes that the vectors of all slots take.
     public var vectorByteCount: Int
+    /// The collection's index, if it has one that can be used.
+    public var index: IndexInformation?
+    /// Why the index cannot be used, if so.
+    public var indexProblem: String?
 }
 
 /// Something that is wrong inside a file.
@@ -71,11 +76,13 @@ extension Database {
         var collections: [CollectionInformation] = []
         for name in try storage({ () throws(StorageError) in try snapshot.tableNames() }).sorted() {
             guard let table = try storage({ () throws(StorageError) in try snapshot.table(name) }) else { continue }
-            let schema = try Schema(decoding: table.descriptor.userInfo, collection: name, path: path)
-            collections.append(
-                CollectionInformation(
-                    name: name, schema: schema, count: table.liveCount, deletedCount: table.slotCount - table.liveCount,
-                    vectorByteCount: table.slotCount * schema.vectorByteCount))
+            let collection = try Collection(named: name, in: self, snapshot: snapshot, pinned: true)
+            let schema = collection.schema
+            var information = CollectionInformation(
+                name: name, schema: schema, count: table.liveCount, deletedCount: table.slotCount - table.liveCount,
+                vectorByteCount: table.slotCount * schema.vectorByteCount)
+            do throws(NeedletailError) { information.index = try collection.index() } catch { information.indexProblem = error.message }
+            collections.append(information)
         }
         return DatabaseInformation(
             path: path, formatVersion: facts.formatVersion, fileByteCount: facts.fileByteCount, usedByteCount: facts.usedByteCount,
@@ -89,13 +96,31 @@ extension Database {
             collections: collections)
     }
 
-    /// Reads the whole file and reports everything that is wrong: checksums, counts, ids, dictionaries.
+    /// Reads the whole file and reports everything that is wrong: checksums, counts, ids, dictionaries, indexes.
     ///
     /// - Parameter progress: Called now and then with the share that is done, 0 to 1; not on any particular thread.
     /// - Returns: What was found; empty if the file is sound.
     /// - Complexity: Reads every byte in use once.
     public func check(progress: (@Sendable (Double) -> Void)? = nil) throws(NeedletailError) -> [CheckFinding] {
         let findings = try storage { () throws(StorageError) in try environment.check(progress: progress) }
-        return findings.map { CheckFinding(collection: $0.table.isEmpty ? nil : $0.table, problem: $0.message) }
+        return findings.map { CheckFinding(collection: $0.table.isEmpty ? nil : $0.table, problem: $0.message) } + (try checkGraphs())
+    }
+
+    /// What does not hold of the graphs, beyond the checksums of their bytes: that every record can be reached, above all.
+    private func checkGraphs() throws(NeedletailError) -> [CheckFinding] {
+        let snapshot = try newestSnapshot()
+        var findings: [CheckFinding] = []
+        for name in try storage({ () throws(StorageError) in try snapshot.tableNames() }).sorted() {
+            do throws(NeedletailError) {
+                let collection = try Collection(named: name, in: self, snapshot: snapshot, pinned: true)
+                let table = try collection.table()
+                guard let index = try ReadView.of(table, collection).graph() else { continue }
+                let invariants = HNSWInvariants(checking: index.graph, deleted: table.deleted)
+                findings += invariants.findings.map { CheckFinding(collection: name, problem: "the index: " + $0) }
+            } catch {
+                findings.append(CheckFinding(collection: name, problem: error.message))
+            }
+        }
+        return findings
     }
 }

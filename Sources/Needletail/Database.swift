@@ -46,6 +46,7 @@ public final class Database: Sendable {
     /// How it was opened.
     public let mode: Mode
     let environment: Environment
+    let indexes = IndexRegistry()
 
     /// Opens a database file.
     ///

@@ -11,7 +11,7 @@ extension NeedletailError {
             case .readOnly: .readOnly
             case .mapFull: .mapFull
             case .diskFull: .diskFull
-            case .busy, .indexConflict: .busy
+            case .busy: .busy
             case .ioError, .notFound: .io
             case .duplicateKey: .duplicateID
             case .unknownTable: .unknownCollection
@@ -19,6 +19,7 @@ extension NeedletailError {
             case .tooLarge: .tooLarge
             case .invalidArgument: .invalidArgument
             case .closed: .closed
+            case .indexConflict: .indexConflict
             }
         self.init(
             code, error.message, expected: error.expected, actual: error.actual, row: error.row, path: error.path)

@@ -21,6 +21,10 @@ public struct NeedletailError: Error, Sendable, Hashable, CustomStringConvertibl
         case unknownCollection
         /// A collection of this name exists already.
         case collectionExists
+        /// The collection has no index.
+        case unknownIndex
+        /// Another build of the collection's index runs, or was installed while this one ran.
+        case indexConflict
         /// The schema has no field of this name.
         case unknownField
         /// A value's type is not the field's type.

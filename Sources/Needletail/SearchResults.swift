@@ -27,26 +27,6 @@ public struct SearchResults: Sendable, RandomAccessCollection {
     public subscript(position: Int) -> SearchHit { hits[position] }
 }
 
-/// How a search was run.
-public enum SearchPlan: Sendable, Hashable, CustomStringConvertible {
-    /// Every record that the filter lets through was compared: `compared` of them. Recall is 1.
-    case exact(compared: Int)
-
-    /// The recall that the plan gives.
-    public var recall: Double {
-        switch self {
-        case .exact: 1
-        }
-    }
-
-    /// The plan in a few words.
-    public var description: String {
-        switch self {
-        case .exact(let compared): "exact scan of \(compared) records"
-        }
-    }
-}
-
 /// Which fields results carry.
 public enum FieldSelection: Sendable, Hashable, ExpressibleByArrayLiteral {
     /// All of them.

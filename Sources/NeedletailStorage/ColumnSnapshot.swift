@@ -7,7 +7,7 @@ package struct ColumnSnapshot: @unchecked Sendable {
     /// Resolves the elements of a list column; empty for the others.
     package let listValues: ListValues
     /// log2 of the rows of a sealed chunk.
-    let capacityShift: Int
+    package let capacityShift: Int
 
     /// The run that holds the slot, which must be below the table's slot count.
     package func segment(containing slot: UInt32) -> ColumnSegment {

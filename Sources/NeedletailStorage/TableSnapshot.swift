@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 /// One table at one commit: pointers into the map, resolved once. Keeps its snapshot alive.
 package final class TableSnapshot: @unchecked Sendable {
@@ -22,6 +23,10 @@ package final class TableSnapshot: @unchecked Sendable {
     private var columns: [Int: ColumnSnapshot] = [:]
     private var tailColumns: [TailColumn] = []
     private var indexSnapshots: [IndexSnapshot]?
+
+    /// What the layer above makes of the snapshot at the first query, and reads without a lock at each one after it.
+    /// It must not hold the snapshot, which holds it.
+    package let view = AtomicLazyReference<AnyObject>()
 
     /// Position that stands for the column of integer keys.
     static let keyColumn = -1

@@ -47,6 +47,12 @@ struct DocumentationTests {
         try await Examples.articles(folder.path("articles.ntl"))
     }
 
+    @Test("the steps of Choosing an index and of Recall run")
+    func indexes() async throws {
+        let folder = try TemporaryFolder()
+        try await Examples.indexes(folder.path("articles.ntl"))
+    }
+
     @Test("a filter in Swift and as text are equal")
     func filtering() throws {
         #expect(try Examples.filters())
@@ -73,9 +79,12 @@ struct DocumentationTests {
         for line in lines { #expect(article.contains(line), "Filtering.md lacks: \(line)") }
     }
 
-    @Test("documents name only commands that this release has", arguments: ["README.md", "CHANGELOG.md", "tools/demo"])
+    @Test("documents name only commands that this release has", arguments: [
+        "README.md", "CHANGELOG.md", "tools/demo", "Sources/Needletail/Needletail.docc/ChoosingAnIndex.md",
+        "Sources/Needletail/Needletail.docc/BulkLoading.md",
+    ])
     func commands(document: String) throws {
-        let known: Set = ["create", "load", "images", "search", "info", "check", "FILE"]
+        let known: Set = ["create", "load", "images", "index", "search", "bench", "info", "check", "optimize", "FILE"]
         for line in try text(document).split(separator: "\n") where line.hasPrefix("needletail ") {
             let command = line.split(separator: " ")[1]
             #expect(known.contains(String(command)), "\(document): \(line)")

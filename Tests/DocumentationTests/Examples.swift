@@ -30,7 +30,12 @@ enum Examples {
             print(hit.id, hit.distance, hit.fields["label"] ?? "-")
         }
         // end
-        return try photos.search(near: query, k: 10, where: filter).hits
+        // begin README.md
+        try await photos.createIndex(.hnsw())
+        let hits = try photos.search(near: query, k: 10, where: filter, recall: 0.99)
+        print(hits.plan)                                  // how it was searched, and the recall to expect
+        // end
+        return hits.hits
     }
 
     /// The landing page of the documentation.
@@ -89,6 +94,61 @@ enum Examples {
             print(error.code, error.expected ?? 0, error.actual ?? 0)      // dimensionMismatch 384 3
         }
         // end
+    }
+
+    /// A collection large enough for an index to be worth it, and what "Choosing an index" and "Recall" do with it.
+    static func indexes(_ path: String) async throws {
+        let database = try Database(path: path)
+        let articles = try await database.createCollection("articles", schema: Schema(dimension: 8))
+        var records: [Record] = []
+        for i in 0 ..< 3_000 {
+            let vector: [Float] = (0 ..< 8).map { j in
+                let place: Int = i * 7 + j * j * 31 + i / 50 * j
+                return Float(place % 101) / 100
+            }
+            records.append(Record(id: .int(Int64(i)), vector: vector))
+        }
+        try await articles.insert(records)
+        let query = [Float](repeating: 0.4, count: 8)
+        try await choosingAnIndex(articles, query)
+        try recall(articles, query)
+        try efSearch(articles, query)
+    }
+
+    private static func choosingAnIndex(_ articles: Collection, _ query: [Float]) async throws {
+        // begin Sources/Needletail/Needletail.docc/ChoosingAnIndex.md
+        try await articles.createIndex()
+        let hits = try articles.search(near: query, k: 10)
+        // end
+        // begin Sources/Needletail/Needletail.docc/ChoosingAnIndex.md
+        if let index = try articles.index(), index.tailCount > 10_000 {
+            try await articles.optimize()
+        }
+        // end
+        // begin Sources/Needletail/Needletail.docc/ChoosingAnIndex.md
+        let close = try articles.search(near: query, within: 0.2)
+        let pages = try articles.pages(near: query)
+        let first = try pages.next(20)
+        let second = try pages.next(20)
+        // end
+        _ = (hits, close, first, second)
+    }
+
+    private static func recall(_ articles: Collection, _ query: [Float]) throws {
+        // begin Sources/Needletail/Needletail.docc/Recall.md
+        let good = try articles.search(near: query, k: 10)                       // 0.95, the default
+        let better = try articles.search(near: query, k: 10, recall: 0.99)
+        let all = try articles.search(near: query, k: 10, recall: 1)             // compares every record
+        print(better.plan.recall)                                                // what such searches have been measured to give
+        // end
+        _ = (good, all)
+    }
+
+    private static func efSearch(_ articles: Collection, _ query: [Float]) throws {
+        // begin Sources/Needletail/Needletail.docc/Recall.md
+        let hits = try articles.search(near: query, k: 10, efSearch: 200)
+        // end
+        _ = hits
     }
 
     /// What "Filtering" begins with.

@@ -68,6 +68,32 @@ struct FlatIndexTests {
         }
     }
 
+    @Test("a search that begins at a slot is one that leaves out those before it", arguments: cases)
+    func beginsAtASlot(test: Case) {
+        var random = SeededGenerator(seed: .random(in: 0 ... .max))
+        print("FlatIndexTests seed \(random.seed)")
+        for (dimension, count, blockShift) in [(7, 200, 4), (33, 1000, 6), (128, 700, 7)] {
+            let table = VectorTable(
+                metric: test.metric, element: test.element, dimension: dimension, count: count, blockShift: blockShift
+            ) { _ in Self.wholeNumber(&random) }
+            let index = table.index
+            let queries = (0 ..< 20).map { _ in (0 ..< dimension).map { _ in Self.wholeNumber(&random) } }
+            let deleted = Bitmap(count: count) { _ in Int.random(in: 0 ..< 5, using: &random) == 0 }
+            for first in [0, 1, 63, 64, 65, count / 2, count - 1, count] {
+                let behind = Bitmap(count: count) { $0 >= first }
+                for (deleted, threads) in [(nil, 1), (deleted, 1), (deleted, 3)] {
+                    let expected = queries.map { index.search($0, k: 10, allowed: behind, deleted: deleted) }
+                    #expect(queries.map { index.search($0, k: 10, from: first, deleted: deleted, threads: threads) } == expected)
+                    #expect(index.search(batch: queries, k: 10, from: first, deleted: deleted, threads: threads) == expected)
+                    let radius = expected[0].last?.distance ?? 0
+                    #expect(
+                        index.search(within: radius, of: queries[0], from: first, deleted: deleted, threads: threads)
+                            == index.search(within: radius, of: queries[0], allowed: behind, deleted: deleted))
+                }
+            }
+        }
+    }
+
     @Test("a batch and any number of threads give the same bits as one search", arguments: cases)
     func batchAndThreadsAgree(test: Case) {
         var random = SeededGenerator(seed: .random(in: 0 ... .max))

@@ -105,31 +105,36 @@ extension Optional where Wrapped == Bitmap {
 }
 
 extension FlatIndex {
-    func search(_ query: [Float], k: Int, allowed: Bitmap? = nil, deleted: Bitmap? = nil, threads: Int = 1) -> [Neighbor] {
+    func search(
+        _ query: [Float], k: Int, from first: Int = 0, allowed: Bitmap? = nil, deleted: Bitmap? = nil, threads: Int = 1
+    ) -> [Neighbor] {
         query.withUnsafeBufferPointer { query in
             allowed.withWords { allowed in
-                deleted.withWords { search(query, k: k, allowed: allowed, deleted: $0, threads: threads) }
+                deleted.withWords { search(query, k: k, from: first, allowed: allowed, deleted: $0, threads: threads) }
             }
         }
     }
 
     func search(
-        within radius: Float, of query: [Float], limit: Int? = nil, allowed: Bitmap? = nil, deleted: Bitmap? = nil, threads: Int = 1
+        within radius: Float, of query: [Float], limit: Int? = nil, from first: Int = 0, allowed: Bitmap? = nil,
+        deleted: Bitmap? = nil, threads: Int = 1
     ) -> [Neighbor] {
         query.withUnsafeBufferPointer { query in
             allowed.withWords { allowed in
                 deleted.withWords {
-                    search(within: radius, of: query, limit: limit, allowed: allowed, deleted: $0, threads: threads)
+                    search(within: radius, of: query, limit: limit, from: first, allowed: allowed, deleted: $0, threads: threads)
                 }
             }
         }
     }
 
-    func search(batch queries: [[Float]], k: Int, allowed: Bitmap? = nil, deleted: Bitmap? = nil, threads: Int = 1) -> [[Neighbor]] {
+    func search(
+        batch queries: [[Float]], k: Int, from first: Int = 0, allowed: Bitmap? = nil, deleted: Bitmap? = nil, threads: Int = 1
+    ) -> [[Neighbor]] {
         queries.flatMap { $0 }.withUnsafeBufferPointer { buffer in
             allowed.withWords { allowed in
                 deleted.withWords {
-                    search(batch: buffer, count: queries.count, k: k, allowed: allowed, deleted: $0, threads: threads)
+                    search(batch: buffer, count: queries.count, k: k, from: first, allowed: allowed, deleted: $0, threads: threads)
                 }
             }
         }

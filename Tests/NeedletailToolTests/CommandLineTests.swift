@@ -202,7 +202,9 @@ struct CommandLineTests {
         #expect(try String(contentsOfFile: folder.path("note.ntl"), encoding: .utf8).hasPrefix("this is no database"))
     }
 
-    @Test("every command explains itself with an example", arguments: ["create", "load", "images", "search", "info", "check"])
+    @Test("every command explains itself with an example", arguments: [
+        "create", "load", "images", "index", "search", "bench", "info", "check", "optimize",
+    ])
     func help(command: String) throws {
         let help = try run(command, "--help")
         #expect(help.status == 0 && help.output.contains("Example") && help.output.contains("needletail \(command) "))

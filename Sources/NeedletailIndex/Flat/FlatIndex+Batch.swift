@@ -28,16 +28,16 @@ extension FlatIndex {
     ///   - count: how many queries.
     /// - Complexity: count × distances; reads the vectors once for each 1,024 queries.
     package func search(
-        batch queries: UnsafeBufferPointer<Float>, count: Int, k: Int,
+        batch queries: UnsafeBufferPointer<Float>, count: Int, k: Int, from first: Int = 0,
         allowed: UnsafeBufferPointer<UInt64>? = nil, deleted: UnsafeBufferPointer<UInt64>? = nil, threads: Int = 1
     ) -> [[Neighbor]] {
         precondition(queries.count == count * dimension, "a batch holds count × dimension components")
-        let capacity = min(k, vectors.count)
+        let capacity = min(k, vectors.count - first)
         guard count > 0, capacity > 0, let base = queries.baseAddress else { return Array(repeating: [], count: count) }
         if count < leastBatch {
             return (0 ..< count).map { i in
                 let query = UnsafeBufferPointer(start: base + i * dimension, count: dimension)
-                return search(query, k: k, allowed: allowed, deleted: deleted, threads: threads)
+                return search(query, k: k, from: first, allowed: allowed, deleted: deleted, threads: threads)
             }
         }
         let mask = SlotMask(allowed: allowed, deleted: deleted, count: vectors.count)
@@ -45,18 +45,18 @@ extension FlatIndex {
         results.reserveCapacity(count)
         let heapsInMemory = Self.heapByteCount / (capacity * max(threads, 1) * MemoryLayout<UInt64>.stride)
         let passQueries = max(1, min(Self.passQueries, heapsInMemory))
-        for first in stride(from: 0, to: count, by: passQueries) {
-            let pass = min(passQueries, count - first)
-            results += searchPass(base + first * dimension, count: pass, capacity: capacity, mask: mask, threads: threads)
+        for done in stride(from: 0, to: count, by: passQueries) {
+            let pass = min(passQueries, count - done)
+            results += searchPass(base + done * dimension, count: pass, capacity: capacity, from: first, mask: mask, threads: threads)
         }
         return results
     }
 
     private func searchPass(
-        _ queries: UnsafePointer<Float>, count: Int, capacity: Int, mask: SlotMask, threads: Int
+        _ queries: UnsafePointer<Float>, count: Int, capacity: Int, from first: Int, mask: SlotMask, threads: Int
     ) -> [[Neighbor]] {
         let batch = QueryBatch(queries, count: count, index: self)
-        let parts = ScanParts(vectors: vectors, threads: threads)
+        let parts = ScanParts(vectors: vectors, from: first, threads: threads)
         let keys = UnsafeMutablePointer<UInt64>.allocate(capacity: capacity * count * parts.workers)
         defer { keys.deallocate() }
         let heaps = UnsafeMutablePointer<TopK>.allocate(capacity: count * parts.workers)
@@ -101,7 +101,7 @@ extension FlatIndex {
             return
         }
         for word in slots.lowerBound / 64 ..< (slots.upperBound + 63) / 64 {
-            var bits = mask.word(word, end: slots.upperBound)
+            var bits = mask.word(word, of: slots)
             while bits != 0 {
                 if tile.count == scratch.tileRows { search(&tile, batch, inPlace: false, heaps: heaps, scratch: scratch) }
                 tile.slots[tile.count] = UInt32(word * 64 + bits.trailingZeroBitCount)

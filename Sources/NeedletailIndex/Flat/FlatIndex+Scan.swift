@@ -47,13 +47,13 @@ extension FlatIndex {
         }
         var run = slots.lowerBound ..< slots.lowerBound
         for word in slots.lowerBound / 64 ..< (slots.upperBound + 63) / 64 {
-            let bits = mask.word(word, end: slots.upperBound)
+            let bits = mask.word(word, of: slots)
             if bits == 0 { continue }
             if bits.nonzeroBitCount < Self.denseWord {
                 scanner.gather(bits, from: word * 64, into: &sink)
                 continue
             }
-            let dense = word * 64 ..< min(word * 64 + 64, slots.upperBound)
+            let dense = max(word * 64, slots.lowerBound) ..< min(word * 64 + 64, slots.upperBound)
             if run.upperBound != dense.lowerBound || run.isEmpty {
                 scanner.scanRun(run, into: &sink)
                 run = dense

@@ -30,22 +30,23 @@ package struct FlatIndex: Sendable {
     ///
     /// - Parameters:
     ///   - query: `dimension` components. Against rows of i8 it is rounded to int8 first.
+    ///   - first: the slot that the scan begins with; those before it take no part.
     ///   - allowed: bit set = slot takes part; nil: all do. At least `count` bits in whole words, as `deleted`.
     ///   - deleted: bit set = slot left out; nil: none is.
     ///   - threads: how many threads may work, this one included.
     /// - Complexity: one distance for each slot that takes part; reads the vectors once.
     package func search(
-        _ query: UnsafeBufferPointer<Float>, k: Int,
+        _ query: UnsafeBufferPointer<Float>, k: Int, from first: Int = 0,
         allowed: UnsafeBufferPointer<UInt64>? = nil, deleted: UnsafeBufferPointer<UInt64>? = nil, threads: Int = 1
     ) -> [Neighbor] {
         precondition(query.count == dimension, "a query has the index's dimension")
-        let capacity = min(k, vectors.count)
+        let capacity = min(k, vectors.count - first)
         guard capacity > 0, let base = query.baseAddress else { return [] }
         let mask = SlotMask(allowed: allowed, deleted: deleted, count: vectors.count)
         let prepared = PreparedQueries(base, count: 1, dimension: dimension, metric: metric, element: element)
         let query = UnsafePointer(prepared.queries)
 
-        let parts = ScanParts(vectors: vectors, threads: threads)
+        let parts = ScanParts(vectors: vectors, from: first, threads: threads)
         let keys = UnsafeMutablePointer<UInt64>.allocate(capacity: capacity * parts.workers)
         defer { keys.deallocate() }
         let heaps = UnsafeMutablePointer<TopK>.allocate(capacity: parts.workers)
@@ -66,21 +67,21 @@ package struct FlatIndex: Sendable {
     ///
     /// The other parameters are those of the search for the k nearest.
     package func search(
-        within radius: Float, of query: UnsafeBufferPointer<Float>, limit: Int? = nil,
+        within radius: Float, of query: UnsafeBufferPointer<Float>, limit: Int? = nil, from first: Int = 0,
         allowed: UnsafeBufferPointer<UInt64>? = nil, deleted: UnsafeBufferPointer<UInt64>? = nil, threads: Int = 1
     ) -> [Neighbor] {
         precondition(query.count == dimension, "a query has the index's dimension")
-        if let limit, limit < vectors.count {
+        if let limit, limit < vectors.count - first {
             // The nearest `limit` of all, less those beyond the radius, are the nearest `limit` within it.
-            let nearest = search(query, k: limit, allowed: allowed, deleted: deleted, threads: threads)
+            let nearest = search(query, k: limit, from: first, allowed: allowed, deleted: deleted, threads: threads)
             return Array(nearest.prefix { $0.distance <= radius })
         }
-        guard vectors.count > 0, let base = query.baseAddress else { return [] }
+        guard first < vectors.count, let base = query.baseAddress else { return [] }
         let mask = SlotMask(allowed: allowed, deleted: deleted, count: vectors.count)
         let prepared = PreparedQueries(base, count: 1, dimension: dimension, metric: metric, element: element)
         let query = UnsafePointer(prepared.queries)
 
-        let parts = ScanParts(vectors: vectors, threads: threads)
+        let parts = ScanParts(vectors: vectors, from: first, threads: threads)
         let found = UnsafeMutablePointer<WithinRadius>.allocate(capacity: parts.workers)
         found.initialize(repeating: WithinRadius(threshold: radius), count: parts.workers)
         defer {

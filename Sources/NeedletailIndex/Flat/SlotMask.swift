@@ -16,13 +16,15 @@ struct SlotMask {
     /// Whether every slot takes part.
     var isFull: Bool { allowed == nil && deleted == nil }
 
-    /// Bits of the slots 64 × `position` …, those at `end` and beyond cleared.
+    /// Bits of the slots 64 × `position` …, those outside `slots` cleared.
     @inline(__always)
-    func word(_ position: Int, end: Int) -> UInt64 {
+    func word(_ position: Int, of slots: Range<Int>) -> UInt64 {
         var bits = allowed.map { $0[position] } ?? ~0
         if let deleted { bits &= ~deleted[position] }
-        let left = end - position * 64
-        return left < 64 ? bits & ((1 << UInt64(left)) - 1) : bits
+        let left = slots.upperBound - position * 64
+        if left < 64 { bits &= (1 << UInt64(left)) - 1 }
+        let before = slots.lowerBound - position * 64
+        return before > 0 ? bits & (~0 << UInt64(before)) : bits
     }
 
     @inline(__always)

@@ -132,7 +132,7 @@ extension SlotMask {
     /// How many of the slots 0 ..< count take part.
     func cardinality(count: Int) -> Int {
         var sum = 0
-        for position in 0 ..< (count + 63) / 64 { sum += word(position, end: count).nonzeroBitCount }
+        for position in 0 ..< (count + 63) / 64 { sum += word(position, of: 0 ..< count).nonzeroBitCount }
         return sum
     }
 }

@@ -112,7 +112,7 @@ extension HNSWGraph {
     /// The k nearest slots that may be returned, as far as the extent goes, ascending by exact internal distance.
     func search(
         _ query: UnsafePointer<Float>, k: Int, extent: NeighborCodesExtent,
-        allowed: UnsafeBufferPointer<UInt64>?, deleted: UnsafeBufferPointer<UInt64>?,
+        allowed: UnsafeBufferPointer<UInt64>?, deleted: UnsafeBufferPointer<UInt64>?, leavingOut hidden: UInt32? = nil,
         _ scratch: HNSWScratch, _ statistics: inout HNSWStatistics
     ) -> [Neighbor] {
         let prepared = prepare(query, scratch)
@@ -123,6 +123,7 @@ extension HNSWGraph {
         let lowest = min(2, header.maxLevel - 1)
         return withUnsafePointer(to: prepared) { prepared in
             enter(prepared, scratch, &beam, above: lowest)
+            if let hidden { nt_seen_insert(&beam.seen, hidden) }
             return searchByNeighborCodes(
                 prepared, query, k: k, extent: extent, allowed: allowed, deleted: deleted, scratch, beam, &statistics)
         }

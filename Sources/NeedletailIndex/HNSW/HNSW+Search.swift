@@ -32,11 +32,12 @@ extension HNSWGraph {
     ///   - allowed: bit set = slot may be returned; nil: all may. At least `header.count` bits in whole words, as `deleted`.
     ///   - deleted: bit set = slot is left out; nil: none is.
     ///   - strategy: how to go about them; nil: as costs least.
+    ///   - hidden: a slot on level 0 only that the search does not come upon, as if it were not in the graph; without bitmaps.
     ///   - statistics: added to.
     package func search(
         _ query: UnsafeBufferPointer<Float>, k: Int, ef: Int,
         allowed: UnsafeBufferPointer<UInt64>? = nil, deleted: UnsafeBufferPointer<UInt64>? = nil, strategy: HNSWFilterStrategy? = nil,
-        scratch pool: HNSWScratchPool, statistics: inout HNSWStatistics
+        leavingOut hidden: UInt32? = nil, scratch pool: HNSWScratchPool, statistics: inout HNSWStatistics
     ) -> [Neighbor] {
         precondition(query.count == header.dimension, "a query has the index's dimension")
         guard k > 0, let base = query.baseAddress, header.entrySlot != nil else { return [] }
@@ -50,7 +51,7 @@ extension HNSWGraph {
         defer { pool.giveBack(scratch) }
         if usesNeighborCodes(k: k, ef: ef), let codes = header.neighborCodes {
             let extent = NeighborCodesExtent(codes, k: k, ef: ef)
-            return search(base, k: k, extent: extent, allowed: nil, deleted: nil, scratch, &statistics)
+            return search(base, k: k, extent: extent, allowed: nil, deleted: nil, leavingOut: hidden, scratch, &statistics)
         }
         let prepared = prepare(base, scratch)
         scratch.reserve(pool: ef)
@@ -58,6 +59,8 @@ extension HNSWGraph {
         beam.pool = scratch.pool
         withUnsafePointer(to: prepared) { prepared in
             enter(prepared, scratch, &beam)
+            // A node that seems to have been seen is never looked at.
+            if let hidden { nt_seen_insert(&beam.seen, hidden) }
             beam.capacity = ef
             withUnsafePointer(to: level(0)) { nt_traversal_for(traversalKind).pointee.search($0, prepared, &beam) }
         }

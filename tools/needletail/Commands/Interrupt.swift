@@ -16,14 +16,18 @@ package struct Interrupt {
     private static let signals = [SIGINT, SIGTERM]
     private let sources: [any DispatchSourceSignal]
 
-    package init() {
+    /// - Parameters:
+    ///   - note: what becomes of the work begun, for the message.
+    ///   - action: called once, at the first signal.
+    package init(note: String = "what is finished will be kept", action: @escaping @Sendable () -> Void = {}) {
         // The default action must be off for a source to get the signal.
         for number in Self.signals { signal(number, SIG_IGN) }
         sources = Self.signals.map { DispatchSource.makeSignalSource(signal: $0, queue: .global()) }
         for source in sources {
             source.setEventHandler {
                 if Self.count.add(1, ordering: .relaxed).oldValue > 0 { _exit(ExitStatus.interrupted.rawValue) }
-                Terminal.writeError("\nneedletail: stopping; what is finished will be kept (again to stop at once)\n")
+                Terminal.writeError("\nneedletail: stopping; \(note) (again to stop at once)\n")
+                action()
             }
             source.resume()
         }

@@ -35,10 +35,13 @@ struct SearchCommand: AsyncParsableCommand {
     @Option(name: .customLong("where"), help: ArgumentHelp("Only records that match this filter take part.", valueName: "filter"))
     var filter: String?
 
-    @Option(help: ArgumentHelp("The share of the true nearest that must be found, above 0 and at most 1.", valueName: "share"))
+    @Option(help: ArgumentHelp("The share of the true nearest that must be found, above 0 and at most 1 (default with an index: 0.95).", valueName: "share"))
     var recall: Double?
 
-    @Flag(help: "Compare every record; the default as long as a collection has no index.")
+    @Option(name: .customLong("ef"), help: ArgumentHelp("Candidates that a search through the index keeps, instead of --recall.", valueName: "n"))
+    var efSearch: Int?
+
+    @Flag(help: "Compare every record, also where there is an index.")
     var exact = false
 
     @Option(parsing: .unconditional, help: ArgumentHelp("Find all within this distance, rather than the k nearest.", valueName: "distance"))
@@ -64,7 +67,6 @@ struct SearchCommand: AsyncParsableCommand {
             throw ValidationError("Say what to search near: one of --vector, --image and --like.")
         }
         if let recall, !(recall > 0 && recall <= 1) { throw ValidationError("--recall must be above 0 and at most 1.") }
-        if recall != nil, radius != nil { throw ValidationError("--recall does not apply to --radius, which finds all within the distance.") }
         if like != nil, radius != nil { throw ValidationError("--radius goes with --vector or --image.") }
         if model != nil, image == nil { throw ValidationError("--model goes with --image.") }
         if let k, k < 1 { throw ValidationError("-k must be at least 1.") }
@@ -105,12 +107,16 @@ struct SearchCommand: AsyncParsableCommand {
         let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
         switch question.subject {
         case .record(let id):
-            return try collection.search(like: id, k: k ?? 10, where: filter, select: selection, recall: recall, threads: threads)
+            return try collection.search(
+                like: id, k: k ?? 10, where: filter, select: selection, recall: recall, efSearch: efSearch, exact: exact, threads: threads)
         case .vector(let vector):
             if let radius {
-                return try collection.search(near: vector, within: radius, limit: k, where: filter, select: selection, threads: threads)
+                return try collection.search(
+                    near: vector, within: radius, limit: k, where: filter, select: selection, recall: recall, efSearch: efSearch, exact: exact,
+                    threads: threads)
             }
-            return try collection.search(near: vector, k: k ?? 10, where: filter, select: selection, recall: recall, threads: threads)
+            return try collection.search(
+                near: vector, k: k ?? 10, where: filter, select: selection, recall: recall, efSearch: efSearch, exact: exact, threads: threads)
         }
     }
 

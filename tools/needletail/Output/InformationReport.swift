@@ -33,6 +33,13 @@ struct InformationReport {
         let deleted = collection.deletedCount > 0 ? " (and \(Format.count(collection.deletedCount)) deleted, whose space is not used again yet)" : ""
         lines.append(row("records", Format.count(collection.count) + deleted))
         lines.append(row("vectors", "\(schema.vectorName): \(Format.counted(schema.dimension, "dimension")), \(schema.metric.rawValue), \(schema.element.rawValue), \(Format.bytes(collection.vectorByteCount))"))
+        if let index = collection.index {
+            lines.append(row("index", IndexReport.summary(of: index)))
+            if let recall = IndexReport.recall(of: index) { lines.append(row("", recall)) }
+            if let changes = IndexReport.changes(since: index) { lines.append(row("", changes)) }
+        } else if let problem = collection.indexProblem {
+            lines.append(row("index", problem))
+        }
         if let model = schema.model { lines.append(row("model", model.description)) }
         let width = schema.fields.reduce(0) { max($0, TextWidth.of($1.name)) }
         for (position, field) in schema.fields.enumerated() {

@@ -29,11 +29,11 @@ extension ExitStatus {
     /// Usage is what another command line would mend; bad data is what the files or the database hold; the rest is the system's.
     package init(_ code: NeedletailError.Code) {
         switch code {
-        case .invalidArgument, .unknownCollection, .collectionExists, .unknownField, .syntax: self = .usage
+        case .invalidArgument, .unknownCollection, .collectionExists, .unknownIndex, .unknownField, .syntax: self = .usage
         case .dimensionMismatch, .invalidVector, .zeroVector, .duplicateID, .recordNotFound, .typeMismatch, .modelMismatch,
             .notADatabase, .newerFormat, .corrupt, .tooLarge:
             self = .badData
-        case .readOnly, .mapFull, .diskFull, .busy, .io, .closed: self = .io
+        case .readOnly, .mapFull, .diskFull, .busy, .indexConflict, .io, .closed: self = .io
         case .cancelled: self = .interrupted
         }
     }

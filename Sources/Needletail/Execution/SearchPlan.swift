@@ -1,0 +1,29 @@
+/// How a search was run.
+public enum SearchPlan: Sendable, Hashable, CustomStringConvertible {
+    /// Every record that the filter lets through was compared: `compared` of them. Recall is 1.
+    case exact(compared: Int)
+    /// Through the graph, keeping `efSearch` candidates, and one by one through the `tail` records that came after the index;
+    /// `matching` records pass the filter, `nil` where there is none. `recall` is what was measured for such searches when the
+    /// index was built.
+    case hnsw(efSearch: Int, tail: Int, matching: Int?, recall: Double)
+
+    /// The recall that the plan gives: the share of the true nearest that is found.
+    public var recall: Double {
+        switch self {
+        case .exact: 1
+        case .hnsw(_, _, _, let recall): recall
+        }
+    }
+
+    /// The plan in a few words.
+    public var description: String {
+        switch self {
+        case .exact(let compared): "exact scan of \(compared) records"
+        case .hnsw(let efSearch, let tail, let matching, let recall):
+            "hnsw with efSearch \(efSearch)" + (matching.map { " among \($0) matching records" } ?? "")
+                + (tail > 0 ? " and an exact scan of \(tail) newer records" : "") + ", recall about \(Self.rounded(recall))"
+        }
+    }
+
+    private static func rounded(_ recall: Double) -> Double { (recall * 1000).rounded() / 1000 }
+}
