@@ -1,0 +1,167 @@
+#!/usr/bin/env python3
+"""Measures approximate search of Needletail and of the field's libraries on one set of vectors, in one run.
+
+    compare SET [--metric l2|cosine] [--k 10] [--threads 1,2] [--m 16] [--ef-construction 200] [--build-threads 1,2]
+            [--recalls 0.8,0.9,0.95,0.99] [--ef 10,16,...] [--rounds 3] [--only NAME,...] [--skip NAME,...]
+            [--build-only] [--out FOLDER] [--tool NEEDLETAIL] [--python PYTHON]
+
+SET is a folder with base, query and truth.ivecs, vectors as .fvecs, .bvecs or .npy. Every contender builds its index once, into
+FOLDER, and is measured there again by later calls. Rounds go over all contenders in turn, so that what disturbs the machine
+disturbs all alike; a figure is the median of its rounds. Printed are tables with ratios to hnswlib and to the best peer; FOLDER
+receives points.jsonl, builds.jsonl, table.txt and a plot of recall and QPS for each number of threads.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+
+import contenders
+import curves
+import report
+import vectorset
+from needletail import Needletail
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+LADDER = "10,14,20,28,40,56,80,112,160,224,320,448,640,896"
+
+
+def numbers(kind):
+    def parse(text):
+        try:
+            values = [kind(part) for part in text.split(",")]
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers") from None
+        if not all(value > 0 for value in values):
+            raise argparse.ArgumentTypeError(f"{text!r}: numbers above 0 are wanted")
+        return values
+
+    return parse
+
+
+def parse_arguments():
+    arguments = argparse.ArgumentParser(prog="compare", usage=__doc__.split("\n\n")[1].strip(), description=__doc__.split("\n\n")[2])
+    arguments.add_argument("set")
+    arguments.add_argument("--metric", choices=vectorset.METRICS)
+    arguments.add_argument("-k", "--k", type=int, default=10)
+    arguments.add_argument("--threads", type=numbers(int), default=[1, 2])
+    arguments.add_argument("--build-threads", type=numbers(int), default=[1, 2])
+    arguments.add_argument("--m", type=int, default=16)
+    arguments.add_argument("--ef-construction", type=int, default=200)
+    arguments.add_argument("--recalls", type=numbers(float), default=[0.8, 0.9, 0.95, 0.99])
+    arguments.add_argument("--ef", type=numbers(int), default=numbers(int)(LADDER), help="the ladder of efSearch")
+    arguments.add_argument("--enough", type=float, default=0.999, help="the recall at which a ladder ends")
+    arguments.add_argument("--seconds", type=float, default=0.5, help="how long a point of a peer is measured in a round")
+    arguments.add_argument("--rounds", type=int, default=3)
+    arguments.add_argument("--only", default="", help="parts of names, any case; =NAME is exactly that one")
+    arguments.add_argument("--skip", default="")
+    arguments.add_argument("--build-only", action="store_true")
+    arguments.add_argument("--out")
+    arguments.add_argument("--tool", default="needletail")
+    options = arguments.parse_args()
+    options.set = os.path.abspath(options.set)
+    name = os.path.basename(options.set)
+    options.metric = options.metric or _metric_of(options.set)
+    options.out = os.path.abspath(options.out or os.path.join(HERE, "..", "..", "results", f"compare-{name}"))
+    return options
+
+
+def _metric_of(folder):
+    """The metric that info.json names; without it, l2."""
+    try:
+        with open(os.path.join(folder, "info.json")) as file:
+            return json.load(file)["metric"]
+    except (FileNotFoundError, KeyError):
+        return "l2"
+
+
+def select(options):
+    everyone = [contenders.Peer(name, module, variant, options) for name, module, variant in contenders.PEERS]
+    everyone += [Needletail(quantization, options) for quantization in (None, "none", "sq8", "rabitq")]
+
+    def named(text):
+        parts = [part.strip().lower() for part in text.split(",") if part.strip()]
+        return lambda one: any(one.name.lower() == part[1:] if part[0] == "=" else part in one.name.lower() for part in parts)
+
+    chosen = [one for one in everyone if (not options.only or named(options.only)(one)) and not named(options.skip)(one)]
+    if not chosen:
+        sys.exit(f"compare: nobody is named so; there are {', '.join(one.name for one in everyone)}")
+    return chosen
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def build_missing(field, options):
+    """The records of all builds, and those contenders that have an index to search."""
+    records, ready = [], []
+    for one in field:
+        try:
+            for threads in options.build_threads:
+                record = one.record(threads)
+                if record is None:
+                    say(f"{one.name}: building with {threads} thread{'s' if threads > 1 else ''}")
+                    record = one.build(threads)
+                    say(f"{one.name}: {record['wall_s']} s, of CPU {record['cpu_s']} s")
+                records.append({"name": one.name, **record})
+            ready.append(one)
+        except contenders.Failed as failure:
+            say(f"{one.name}: not measured: {failure}")
+            records.append({"name": one.name, "failed": str(failure)})
+    return records, ready
+
+
+def measure(field, options):
+    """The lines of all rounds. Who fails in a round is left out of the later ones, with a line that says so."""
+    lines, memory, points, failures = [], {}, {}, {}
+    for number in range(options.rounds):
+        for one in field:
+            if one.name in failures:
+                continue
+            start = time.monotonic()
+            try:
+                measured, taken = one.search(points.get(one.name))
+            except contenders.Failed as failure:
+                failures[one.name] = str(failure)
+                say(f"{one.name}: left out: {failure}")
+                continue
+            measured = [{"name": one.name, "ours": one.ours, "round": number, **line} for line in measured]
+            lines += measured
+            memory[one.name] = taken
+            if number == 0:
+                points[one.name] = curves.worth_repeating(measured, options.recalls, options.enough)
+            say(f"round {number + 1}, {one.name}: {len(measured)} points, {time.monotonic() - start:.0f} s")
+    return lines, memory, failures
+
+
+def write_lines(path, rows):
+    with open(path, "w") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+
+
+def repeated_queries(options):
+    """The set's queries so often that a pass over them lasts: the tool's bench answers each line of its file once."""
+    queries = vectorset.read(vectorset.find(options.set, "query"), "l2")
+    truth = vectorset.read_truth(options.set, options.k)
+    return vectorset.write_repeated(queries, truth, max(1, -(-5000 // len(queries))), options.out)
+
+
+def main():
+    options = parse_arguments()
+    os.makedirs(options.out, exist_ok=True)
+    field = select(options)
+    options.repeated = repeated_queries(options)
+    records, ready = build_missing(field, options)
+    write_lines(os.path.join(options.out, "builds.jsonl"), records)
+    if options.build_only:
+        return
+    lines, memory, failures = measure(ready, options)
+    write_lines(os.path.join(options.out, "points.jsonl"), lines)
+    text = report.write(options, records, curves.medians(lines), memory, failures)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
