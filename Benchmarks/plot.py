@@ -26,8 +26,12 @@ DASHES = ("", "7 3", "2 3")
 
 def write(path, title, curves, lowest=0.8):
     """`curves`: for each name the points of its frontier, dicts with recall, qps and, for Needletail, ours."""
-    shown = {name: [point for point in points if point["recall"] >= lowest] for name, points in curves.items()}
-    shown = {name: points for name, points in shown.items() if points}
+    shown = {}
+    for name, points in curves.items():
+        inside = [point for point in points if lowest <= point["recall"] < MOST]
+        beyond = [point for point in points if point["recall"] >= MOST]
+        if inside or beyond:
+            shown[name] = inside + beyond[:1]
     with open(path, "w") as file:
         file.write(drawing(title, shown, lowest))
 

@@ -153,6 +153,7 @@ def main():
     os.makedirs(options.out, exist_ok=True)
     field = select(options)
     options.repeated = repeated_queries(options)
+    options.raw_bytes = 4 * vectorset.element_count(vectorset.find(options.set, "base"))
     records, ready = build_missing(field, options)
     write_lines(os.path.join(options.out, "builds.jsonl"), records)
     if options.build_only:

@@ -19,7 +19,6 @@ def write(options, records, points, memory, failures):
         here = [point for point in points if point["threads"] == threads]
         if here:
             parts.append(search_table(options, here, threads))
-            parts.append(ratio_table(options, here, threads))
             name = f"recall-qps-{threads}-thread{'s' if threads > 1 else ''}.svg"
             plot.write(os.path.join(options.out, name), f"{title}: {_threads(threads)}", curves_by_name(here), min(options.recalls))
     parts.append(build_table(options, records, memory, points))
@@ -37,40 +36,36 @@ def curves_by_name(points):
 
 
 def search_table(options, points, threads):
-    """QPS at each recall, the ratio to hnswlib, and, for one thread, latencies of queries issued one by one."""
-    by_name = {name: [point for point in points if point["name"] == name] for name in dict.fromkeys(p["name"] for p in points)}
-    baseline = by_name.get(BASELINE, [])
+    """QPS at each recall, ratios to hnswlib and to the best peer, and for one thread latencies of queries issued one by one."""
+    by_name, ours = {}, set()
+    for point in points:
+        by_name.setdefault(point["name"], []).append(point)
+        if point["ours"]:
+            ours.add(point["name"])
+    figures = {name: {recall: curves.at_recall(own, recall) for recall in options.recalls} for name, own in by_name.items()}
+    compared = [recall for recall in options.recalls if recall >= 0.95] or options.recalls[-1:]
+    best = {}
+    for recall in compared:
+        reached = [name for name in by_name if name not in ours and figures[name][recall]]
+        best[recall] = max(reached, key=lambda name: figures[name][recall][0], default=None)
+
     head = [f"QPS, {_threads(threads)}"] + [f"{recall:g}" for recall in options.recalls]
-    head += [f"× hnswlib at {recall:g}" for recall in options.recalls[-2:]]
+    for recall in compared:
+        head += [f"{recall:g}: × {BASELINE}", "× best peer"]
     if threads == 1:
-        head += ["p50 µs at 0.95", "p99 µs at 0.95"]
+        head += ["0.95: p50 µs", "p99 µs"]
     rows = []
     for name, own in by_name.items():
-        row = [name] + [_figure(curves.at_recall(own, recall)) for recall in options.recalls]
-        row += [_ratio(curves.at_recall(own, recall), curves.at_recall(baseline, recall)) for recall in options.recalls[-2:]]
+        row = [name] + [_figure(figures[name][recall]) for recall in options.recalls]
+        for recall in compared:
+            for other in (BASELINE, best[recall]):
+                row.append(_ratio(figures[name][recall], figures[other][recall] if other in figures else None))
         if threads == 1:
             row += [_figure(curves.at_recall(own, 0.95, key)) for key in ("p50_us", "p99_us")]
         rows.append(row)
-    return _table(head, rows) + f"\n+ more recall than that at the least effort measured; – not reached with efSearch up to {max(options.ef)}"
-
-
-def ratio_table(options, points, threads):
-    """Needletail against hnswlib and against the best peer at each recall."""
-    by_name = {}
-    for point in points:
-        by_name.setdefault((point["name"], point["ours"]), []).append(point)
-    peers = {name: own for (name, ours), own in by_name.items() if not ours}
-    rows = []
-    for (name, ours), own in by_name.items():
-        for recall in options.recalls if ours else []:
-            figure = curves.at_recall(own, recall)
-            reached = {peer: value for peer in peers if (value := curves.at_recall(peers[peer], recall))}
-            best = max(reached, key=lambda peer: reached[peer][0], default=None)
-            ratios = [_ratio(figure, reached.get(BASELINE)), _ratio(figure, reached.get(best)) if best else "–", best or ""]
-            rows.append([name, f"{recall:g}", _figure(figure), *ratios])
-    if not rows:
-        return "Needletail was not measured."
-    return _table([f"needletail, {_threads(threads)}", "recall", "QPS", "× hnswlib", "× best peer", "which is"], rows, left=(0, 5))
+    notes = [f"best peer at {recall:g}: {name}" for recall, name in best.items() if name]
+    notes.append(f"+ that much at a higher recall, the lowest measured; – not reached with efSearch up to {max(options.ef)}")
+    return "\n".join([_table(head, rows), *notes])
 
 
 def build_table(options, records, memory, points):
@@ -78,7 +73,7 @@ def build_table(options, records, memory, points):
     head = ["build"]
     for threads in options.build_threads:
         head += [f"{_threads(threads)}: wall s", "CPU s", "× hnswlib"]
-    head += ["recall apart", "on disk MB", "memory MB", "version"]
+    head += ["recall apart", "on disk MB", "× raw", "memory MB", "version"]
     built = [row for row in records if "failed" not in row]
     by_name = {}
     for row in built:
@@ -92,9 +87,13 @@ def build_table(options, records, memory, points):
             row += [f"{record['wall_s']:.1f}", f"{record['cpu_s']:.1f}"] if record else ["–", "–"]
             row.append(f"{other['wall_s'] / record['wall_s']:.2f}" if record and other and record["wall_s"] else "–")
         first = by_threads.get(options.build_threads[0], next(iter(by_threads.values())))
-        row += [_recall_apart(by_threads.values(), [point for point in points if point["name"] == name]), f"{first['bytes'] / 1e6:.0f}", f"{memory[name] / 1e6:.0f}" if memory.get(name) else "–", first["version"]]
+        row.append(_recall_apart(by_threads.values(), [point for point in points if point["name"] == name]))
+        row += [f"{first['bytes'] / 1e6:,.0f}", f"{first['bytes'] / options.raw_bytes:.2f}"]
+        row += [f"{memory[name] / 1e6:,.0f}" if memory.get(name) else "–", first["version"]]
         rows.append(row)
-    return _table(head, rows, left=(0, len(head) - 1)) if rows else "Nothing was built."
+    if not rows:
+        return "Nothing was built."
+    return _table(head, rows, left=(0, len(head) - 1)) + "\nrecall apart: of the other builds against the one searched, at the worst efSearch; raw: the vectors as float32"
 
 
 def _recall_apart(records, points):

@@ -31,6 +31,15 @@ def read(path, metric):
     return rows
 
 
+def element_count(path):
+    """How many numbers the file's rows hold together."""
+    if path.endswith(".npy"):
+        return int(np.load(path, mmap_mode="r").size)
+    dimension = int(np.fromfile(path, dtype="<i4", count=1)[0])
+    width = 4 if path.endswith(".fvecs") else 1
+    return os.path.getsize(path) // (4 + dimension * width) * dimension
+
+
 def read_truth(folder, k):
     """The k nearest rows for each query."""
     path = os.path.join(folder, "truth.ivecs")
