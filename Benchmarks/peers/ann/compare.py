@@ -3,7 +3,7 @@
 
     compare SET [--metric l2|cosine] [--k 10] [--threads 1,2] [--m 16] [--ef-construction 200] [--build-threads 1,2]
             [--recalls 0.8,0.9,0.95,0.99] [--ef 10,16,...] [--rounds 3] [--only NAME,...] [--skip NAME,...]
-            [--build-only] [--out FOLDER] [--tool NEEDLETAIL] [--python PYTHON]
+            [--rebuild NAME,...] [--build-only] [--out FOLDER] [--tool NEEDLETAIL] [--python PYTHON]
 
 SET is a folder with base, query and truth.ivecs, vectors as .fvecs, .bvecs or .npy. Every contender builds its index once, into
 FOLDER, and is measured there again by later calls. Rounds go over all contenders in turn, so that what disturbs the machine
@@ -56,6 +56,7 @@ def parse_arguments():
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--only", default="", help="parts of names, any case; =NAME is exactly that one")
     arguments.add_argument("--skip", default="")
+    arguments.add_argument("--rebuild", default="", help="whose indexes are made again, as after a change of the code")
     arguments.add_argument("--build-only", action="store_true")
     arguments.add_argument("--out")
     arguments.add_argument("--tool", default="needletail")
@@ -76,13 +77,15 @@ def _metric_of(folder):
         return "l2"
 
 
+def named(text):
+    """Whether a contender is meant by a list of names, as --only, --skip and --rebuild take them."""
+    parts = [part.strip().lower() for part in text.split(",") if part.strip()]
+    return lambda one: any(one.name.lower() == part[1:] if part[0] == "=" else part in one.name.lower() for part in parts)
+
+
 def select(options):
     everyone = [contenders.Peer(name, module, variant, options) for name, module, variant in contenders.PEERS]
     everyone += [Needletail(quantization, options) for quantization in (None, "none", "sq8", "rabitq")]
-
-    def named(text):
-        parts = [part.strip().lower() for part in text.split(",") if part.strip()]
-        return lambda one: any(one.name.lower() == part[1:] if part[0] == "=" else part in one.name.lower() for part in parts)
 
     chosen = [one for one in everyone if (not options.only or named(options.only)(one)) and not named(options.skip)(one)]
     if not chosen:
@@ -96,11 +99,11 @@ def say(text):
 
 def build_missing(field, options):
     """The records of all builds, and those contenders that have an index to search."""
-    records, ready = [], []
+    records, ready, again = [], [], named(options.rebuild)
     for one in field:
         try:
             for threads in options.build_threads:
-                record = one.record(threads)
+                record = None if again(one) else one.record(threads)
                 if record is None:
                     say(f"{one.name}: building with {threads} thread{'s' if threads > 1 else ''}")
                     record = one.build(threads)
@@ -148,12 +151,25 @@ def repeated_queries(options):
     return vectorset.write_repeated(queries, truth, max(1, -(-5000 // len(queries))), options.out)
 
 
+def claim_folder(options):
+    """Indexes of one set and metric to a folder: those of another would be searched without a complaint."""
+    os.makedirs(options.out, exist_ok=True)
+    held = {"elements": options.raw_bytes // 4, "metric": options.metric}
+    path = os.path.join(options.out, "set.json")
+    if not os.path.exists(path):
+        with open(path, "w") as file:
+            json.dump(held, file)
+    with open(path) as file:
+        if json.load(file) != held:
+            sys.exit(f"compare: {options.out} holds indexes of another set or metric; give another --out")
+
+
 def main():
     options = parse_arguments()
-    os.makedirs(options.out, exist_ok=True)
     field = select(options)
-    options.repeated = repeated_queries(options)
     options.raw_bytes = 4 * vectorset.element_count(vectorset.find(options.set, "base"))
+    claim_folder(options)
+    options.repeated = repeated_queries(options)
     records, ready = build_missing(field, options)
     write_lines(os.path.join(options.out, "builds.jsonl"), records)
     if options.build_only:

@@ -48,7 +48,9 @@ class Contender:
         return os.path.join(self.folder(threads), "index")
 
     def record(self, threads):
-        """How the index was built, or None where it was not yet."""
+        """How the index was built, or None where it was not yet or is gone."""
+        if threads == self.options.build_threads[0] and not os.path.exists(self.path(threads)):
+            return None
         try:
             with open(os.path.join(self.folder(threads), "build.json")) as file:
                 return json.load(file)
@@ -63,11 +65,9 @@ class Contender:
         record = self.make(threads)
         if threads != self.options.build_threads[0]:
             record["recalls"] = self.recalls(threads)
-            keep = [name for name in os.listdir(folder) if not name.startswith("index")]
             for name in os.listdir(folder):
                 path = os.path.join(folder, name)
-                if name not in keep:
-                    shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
+                shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
         # Last, and at once: a build that was interrupted leaves no record and is made again.
         with open(os.path.join(folder, "build.json.part"), "w") as file:
             json.dump(record, file)

@@ -1,6 +1,7 @@
 """Tables and plots of a comparison."""
 
 import os
+import platform
 import sys
 
 import curves
@@ -14,7 +15,7 @@ BASELINE = "hnswlib"
 def write(options, records, points, memory, failures):
     """The tables as text, also in table.txt; plots beside them."""
     title = f"{os.path.basename(options.set)}, {options.metric}, k = {options.k}, M = {options.m}, efConstruction = {options.ef_construction}"
-    parts = [title]
+    parts = [f"{title}\n{processor()}"]
     for threads in options.threads:
         here = [point for point in points if point["threads"] == threads]
         if here:
@@ -28,6 +29,18 @@ def write(options, records, points, memory, failures):
     with open(os.path.join(options.out, "table.txt"), "w") as file:
         file.write(text)
     return text
+
+
+def processor():
+    """What this runs on, as far as the system tells."""
+    name, flags = platform.processor() or platform.machine(), ""
+    try:
+        with open("/proc/cpuinfo") as file:
+            facts = dict(map(str.strip, line.split(":", 1)) for line in file if ":" in line)
+        name, flags = facts.get("model name", name), facts.get("flags", "")
+    except FileNotFoundError:
+        pass
+    return f"{name}, {os.cpu_count()} CPUs, {'AVX-512' if 'avx512f' in flags.split() else platform.machine()}"
 
 
 def curves_by_name(points):
