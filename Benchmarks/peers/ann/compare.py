@@ -52,7 +52,7 @@ def parse_arguments():
     arguments.add_argument("--recalls", type=numbers(float), default=[0.8, 0.9, 0.95, 0.99])
     arguments.add_argument("--ef", type=numbers(int), default=numbers(int)(LADDER), help="the ladder of efSearch")
     arguments.add_argument("--enough", type=float, default=0.999, help="the recall at which a ladder ends")
-    arguments.add_argument("--seconds", type=float, default=0.5, help="how long a point of a peer is measured in a round")
+    arguments.add_argument("--seconds", type=float, default=0.5, help="how long a point is measured in a round at least")
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--only", default="", help="parts of names, any case; =NAME is exactly that one")
     arguments.add_argument("--skip", default="")
@@ -144,13 +144,6 @@ def write_lines(path, rows):
         file.writelines(json.dumps(row) + "\n" for row in rows)
 
 
-def repeated_queries(options):
-    """The set's queries so often that a pass over them lasts: the tool's bench answers each line of its file once."""
-    queries = vectorset.read(vectorset.find(options.set, "query"), "l2")
-    truth = vectorset.read_truth(options.set, options.k)
-    return vectorset.write_repeated(queries, truth, max(1, -(-5000 // len(queries))), options.out)
-
-
 def claim_folder(options):
     """Indexes of one set and metric to a folder: those of another would be searched without a complaint."""
     os.makedirs(options.out, exist_ok=True)
@@ -169,7 +162,6 @@ def main():
     field = select(options)
     options.raw_bytes = 4 * vectorset.element_count(vectorset.find(options.set, "base"))
     claim_folder(options)
-    options.repeated = repeated_queries(options)
     records, ready = build_missing(field, options)
     write_lines(os.path.join(options.out, "builds.jsonl"), records)
     if options.build_only:

@@ -51,29 +51,27 @@ class Needletail(Contender):
             "version": self.run("--version")[0].strip() or "needletail", "bytes": os.path.getsize(path), "bytes_without_index": before,
         }
 
-    def bench(self, build_threads, threads, ladder):
-        # The first value comes twice: the first time the file's pages come in, and the later line counts.
-        values = ",".join(str(value) for value in [ladder[0], *ladder])
-        queries, truth = self.options.repeated
+    def bench(self, build_threads, threads, ladder, seconds):
+        """Lines of the tool's own bench: a pass that warms up and finds the recall, then passes for so many seconds, as for peers."""
+        folder = self.options.set
         out, _, _ = self.run(
-            "bench", self.path(build_threads), _COLLECTION, "--queries", queries, "--truth", truth, "-k", str(self.options.k),
-            "--ef", values, "--threads", str(threads), "--json")
-        lines = {}
-        for text in out.splitlines():
-            line = json.loads(text)
-            line["parameter"] = _number(line["parameter"])
-            lines[line["parameter"]] = line
+            "bench", self.path(build_threads), _COLLECTION, "--queries", vectorset.find(folder, "query"),
+            "--truth", os.path.join(folder, "truth.ivecs"), "-k", str(self.options.k), "--ef", ",".join(map(str, ladder)),
+            "--threads", str(threads), "--seconds", str(seconds), "--json")
+        lines = [json.loads(text) for text in out.splitlines()]
         if not lines:
             raise Failed("needletail bench printed nothing")
-        return list(lines.values())
+        for line in lines:
+            line["parameter"] = _number(line["parameter"])
+        return lines
 
     def recalls(self, threads):
-        return [[line["parameter"], line["recall"]] for line in self.bench(threads, 1, self.options.ef)]
+        return [[line["parameter"], line["recall"]] for line in self.bench(threads, 1, self.options.ef, 0.01)]
 
     def search(self, points):
         ladder = self.options.ef if points is None else points
         built = self.options.build_threads[0]
-        return [line for threads in self.options.threads for line in self.bench(built, threads, ladder)], None
+        return [line for threads in self.options.threads for line in self.bench(built, threads, ladder, self.options.seconds)], None
 
 
 def _number(parameter):

@@ -16,6 +16,7 @@ sys.path[:0] = [HERE, os.path.join(HERE, "..", "..")]
 import curves
 import plot
 import vectorset
+from vectorfiles import write_vectors
 
 
 def points(*pairs, threads=1):
@@ -50,7 +51,7 @@ class VectorSetTests(unittest.TestCase):
         rows = np.arange(1, 13, dtype=np.uint8).reshape(3, 4)
         with tempfile.TemporaryDirectory() as folder:
             for ending in (".bvecs", ".fvecs"):
-                vectorset.write_vectors(os.path.join(folder, "base" + ending), rows)
+                write_vectors(os.path.join(folder, "base" + ending), rows)
             np.save(os.path.join(folder, "base.npy"), rows.astype(np.float16))
             for ending in (".bvecs", ".fvecs", ".npy"):
                 path = os.path.join(folder, "base" + ending)
@@ -87,9 +88,9 @@ class CommandTests(unittest.TestCase):
                 file.write(TOOL)
             os.chmod(tool, stat.S_IRWXU)
             rows = np.arange(64, dtype=np.float32).reshape(16, 4)
-            vectorset.write_vectors(os.path.join(folder, "base.fvecs"), rows)
-            vectorset.write_vectors(os.path.join(folder, "query.fvecs"), rows[:2])
-            vectorset.write_vectors(os.path.join(folder, "truth.ivecs"), np.tile(np.arange(10, dtype=np.int32), (2, 1)))
+            write_vectors(os.path.join(folder, "base.fvecs"), rows)
+            write_vectors(os.path.join(folder, "query.fvecs"), rows[:2])
+            write_vectors(os.path.join(folder, "truth.ivecs"), np.tile(np.arange(10, dtype=np.int32), (2, 1)))
             out = os.path.join(folder, "out")
             command = [sys.executable, os.path.join(HERE, "compare.py"), folder, "--only", "needletail", "--out", out, "--tool", tool]
             first = subprocess.run(command, capture_output=True, text=True)

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "data"))
-from vectorfiles import read_vectors, write_vectors
+from vectorfiles import read_vectors
 
 METRICS = ("l2", "cosine")
 _FORMATS = (".fvecs", ".bvecs", ".npy")
@@ -49,14 +49,6 @@ def read_truth(folder, k):
     if truth.shape[1] < k:
         sys.exit(f"{path} holds {truth.shape[1]} neighbours of each query, too few for k = {k}")
     return truth[:, :k]
-
-
-def write_repeated(queries, truth, times, folder):
-    """Writes queries and truth so many times over: a short set of queries is answered before a clock or a CPU settles."""
-    paths = os.path.join(folder, "query.fvecs"), os.path.join(folder, "truth.ivecs")
-    write_vectors(paths[0], np.tile(queries, (times, 1)))
-    write_vectors(paths[1], np.tile(truth, (times, 1)))
-    return paths
 
 
 def recall(found, truth):
