@@ -19,7 +19,7 @@ import time
 
 import contenders
 import curves
-import report
+import tables
 import vectorset
 from needletail import Needletail
 
@@ -86,7 +86,6 @@ def named(text):
 def select(options):
     everyone = [contenders.Peer(name, module, variant, options) for name, module, variant in contenders.PEERS]
     everyone += [Needletail(quantization, options) for quantization in (None, "none", "sq8", "rabitq")]
-
     chosen = [one for one in everyone if (not options.only or named(options.only)(one)) and not named(options.skip)(one)]
     if not chosen:
         sys.exit(f"compare: nobody is named so; there are {', '.join(one.name for one in everyone)}")
@@ -99,21 +98,22 @@ def say(text):
 
 def build_missing(field, options):
     """The records of all builds, and those contenders that have an index to search."""
-    records, ready, again = [], [], named(options.rebuild)
+    records, again = [], named(options.rebuild)
     for one in field:
-        try:
-            for threads in options.build_threads:
-                record = None if again(one) else one.record(threads)
+        for threads in options.build_threads:
+            record = None if again(one) else one.record(threads)
+            try:
                 if record is None:
                     say(f"{one.name}: building with {threads} thread{'s' if threads > 1 else ''}")
                     record = one.build(threads)
                     say(f"{one.name}: {record['wall_s']} s, of CPU {record['cpu_s']} s")
                 records.append({"name": one.name, **record})
-            ready.append(one)
-        except contenders.Failed as failure:
-            say(f"{one.name}: not measured: {failure}")
-            records.append({"name": one.name, "failed": str(failure)})
-    return records, ready
+            except contenders.Failed as failure:
+                say(f"{one.name}: not built: {failure}")
+                records.append({"name": one.name, "threads": threads, "failed": str(failure)})
+                break
+    searched = {row["name"] for row in records if row["threads"] == options.build_threads[0] and "failed" not in row}
+    return records, [one for one in field if one.name in searched]
 
 
 def measure(field, options):
@@ -168,7 +168,7 @@ def main():
         return
     lines, memory, failures = measure(ready, options)
     write_lines(os.path.join(options.out, "points.jsonl"), lines)
-    text = report.write(options, records, curves.medians(lines), memory, failures)
+    text = tables.write(options, records, curves.medians(lines), memory, failures)
     print(text)
 
 

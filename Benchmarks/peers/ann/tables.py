@@ -23,8 +23,10 @@ def write(options, records, points, memory, failures):
             name = f"recall-qps-{threads}-thread{'s' if threads > 1 else ''}.svg"
             plot.write(os.path.join(options.out, name), f"{title}: {_threads(threads)}", curves_by_name(here), min(options.recalls))
     parts.append(build_table(options, records, memory, points))
-    for name, reason in [(row["name"], row["failed"]) for row in records if "failed" in row] + list(failures.items()):
-        parts.append(f"{name}: not measured: {reason}")
+    lost = [f"{row['name']}: not built with {_threads(row['threads'])}: {row['failed']}" for row in records if "failed" in row]
+    lost += [f"{name}: not measured: {reason}" for name, reason in failures.items()]
+    if lost:
+        parts.append("\n".join(lost))
     text = "\n\n".join(parts) + "\n"
     with open(os.path.join(options.out, "table.txt"), "w") as file:
         file.write(text)
