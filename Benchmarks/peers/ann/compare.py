@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+"""Measures approximate search of Needletail and of the field's libraries on one set of vectors, in one run.
+
+    compare SET [--metric l2|cosine] [--k 10] [--threads 1,2] [--m 16] [--ef-construction 200] [--build-threads 1,2]
+            [--recalls 0.8,0.9,0.95,0.99] [--ef 10,16,...] [--rounds 3] [--only NAME,...] [--skip NAME,...]
+            [--rebuild NAME,...] [--build-only] [--out FOLDER] [--tool NEEDLETAIL] [--python PYTHON]
+
+SET is a folder with base, query and truth.ivecs, vectors as .fvecs, .bvecs or .npy. Every contender builds its index once, into
+FOLDER, and is measured there again by later calls. Rounds go over all contenders in turn, so that what disturbs the machine
+disturbs all alike; a figure is the median of its rounds. Printed are tables with ratios to hnswlib and to the best peer; FOLDER
+receives points.jsonl, builds.jsonl, table.txt and a plot of recall and QPS for each number of threads.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+
+import contenders
+import curves
+import tables
+import vectorset
+from needletail import Needletail
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+LADDER = "10,14,20,28,40,56,80,112,160,224,320,448,640,896"
+
+
+def numbers(kind):
+    def parse(text):
+        try:
+            values = [kind(part) for part in text.split(",")]
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers") from None
+        if not all(value > 0 for value in values):
+            raise argparse.ArgumentTypeError(f"{text!r}: numbers above 0 are wanted")
+        return values
+
+    return parse
+
+
+def parse_arguments():
+    arguments = argparse.ArgumentParser(prog="compare", usage=__doc__.split("\n\n")[1].strip(), description=__doc__.split("\n\n")[2])
+    arguments.add_argument("set")
+    arguments.add_argument("--metric", choices=vectorset.METRICS)
+    arguments.add_argument("-k", "--k", type=int, default=10)
+    arguments.add_argument("--threads", type=numbers(int), default=[1, 2])
+    arguments.add_argument("--build-threads", type=numbers(int), default=[1, 2])
+    arguments.add_argument("--m", type=int, default=16)
+    arguments.add_argument("--ef-construction", type=int, default=200)
+    arguments.add_argument("--recalls", type=numbers(float), default=[0.8, 0.9, 0.95, 0.99])
+    arguments.add_argument("--ef", type=numbers(int), default=numbers(int)(LADDER), help="the ladder of efSearch")
+    arguments.add_argument("--enough", type=float, default=0.999, help="the recall at which a ladder ends")
+    arguments.add_argument("--seconds", type=float, default=0.5, help="how long a point is measured in a round at least")
+    arguments.add_argument("--rounds", type=int, default=3)
+    arguments.add_argument("--only", default="", help="parts of names, any case; =NAME is exactly that one")
+    arguments.add_argument("--skip", default="")
+    arguments.add_argument("--rebuild", default="", help="whose indexes are made again, as after a change of the code")
+    arguments.add_argument("--build-only", action="store_true")
+    arguments.add_argument("--out")
+    arguments.add_argument("--tool", default="needletail")
+    options = arguments.parse_args()
+    options.set = os.path.abspath(options.set)
+    name = os.path.basename(options.set)
+    options.metric = options.metric or _metric_of(options.set)
+    options.out = os.path.abspath(options.out or os.path.join(HERE, "..", "..", "results", f"compare-{name}"))
+    return options
+
+
+def _metric_of(folder):
+    """The metric that info.json names; without it, l2."""
+    try:
+        with open(os.path.join(folder, "info.json")) as file:
+            return json.load(file)["metric"]
+    except (FileNotFoundError, KeyError):
+        return "l2"
+
+
+def named(text):
+    """Whether a contender is meant by a list of names, as --only, --skip and --rebuild take them."""
+    parts = [part.strip().lower() for part in text.split(",") if part.strip()]
+    return lambda one: any(one.name.lower() == part[1:] if part[0] == "=" else part in one.name.lower() for part in parts)
+
+
+def select(options):
+    everyone = [contenders.Peer(name, module, variant, options) for name, module, variant in contenders.PEERS]
+    everyone += [Needletail(quantization, options) for quantization in (None, "none", "sq8", "rabitq")]
+    chosen = [one for one in everyone if (not options.only or named(options.only)(one)) and not named(options.skip)(one)]
+    if not chosen:
+        sys.exit(f"compare: nobody is named so; there are {', '.join(one.name for one in everyone)}")
+    return chosen
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def build_missing(field, options):
+    """The records of all builds, and those contenders that have an index to search."""
+    records, again = [], named(options.rebuild)
+    for one in field:
+        for threads in options.build_threads:
+            record = None if again(one) else one.record(threads)
+            try:
+                if record is None:
+                    say(f"{one.name}: building with {threads} thread{'s' if threads > 1 else ''}")
+                    record = one.build(threads)
+                    say(f"{one.name}: {record['wall_s']} s, of CPU {record['cpu_s']} s")
+                records.append({"name": one.name, **record})
+            except contenders.Failed as failure:
+                say(f"{one.name}: not built: {failure}")
+                records.append({"name": one.name, "threads": threads, "failed": str(failure)})
+                break
+    searched = {row["name"] for row in records if row["threads"] == options.build_threads[0] and "failed" not in row}
+    return records, [one for one in field if one.name in searched]
+
+
+def measure(field, options):
+    """The lines of all rounds. Who fails in a round is left out of the later ones, with a line that says so."""
+    lines, memory, points, failures = [], {}, {}, {}
+    for number in range(options.rounds):
+        for one in field:
+            if one.name in failures:
+                continue
+            start = time.monotonic()
+            try:
+                measured, taken = one.search(points.get(one.name))
+            except contenders.Failed as failure:
+                failures[one.name] = str(failure)
+                say(f"{one.name}: left out: {failure}")
+                continue
+            measured = [{"name": one.name, "ours": one.ours, "round": number, **line} for line in measured]
+            lines += measured
+            memory[one.name] = taken
+            if number == 0:
+                points[one.name] = curves.worth_repeating(measured, options.recalls, options.enough)
+            say(f"round {number + 1}, {one.name}: {len(measured)} points, {time.monotonic() - start:.0f} s")
+    return lines, memory, failures
+
+
+def write_lines(path, rows):
+    with open(path, "w") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+
+
+def claim_folder(options):
+    """Indexes of one set and metric to a folder: those of another would be searched without a complaint."""
+    os.makedirs(options.out, exist_ok=True)
+    held = {"elements": options.raw_bytes // 4, "metric": options.metric}
+    path = os.path.join(options.out, "set.json")
+    if not os.path.exists(path):
+        with open(path, "w") as file:
+            json.dump(held, file)
+    with open(path) as file:
+        if json.load(file) != held:
+            sys.exit(f"compare: {options.out} holds indexes of another set or metric; give another --out")
+
+
+def main():
+    options = parse_arguments()
+    field = select(options)
+    options.raw_bytes = 4 * vectorset.element_count(vectorset.find(options.set, "base"))
+    claim_folder(options)
+    records, ready = build_missing(field, options)
+    write_lines(os.path.join(options.out, "builds.jsonl"), records)
+    if options.build_only:
+        return
+    lines, memory, failures = measure(ready, options)
+    write_lines(os.path.join(options.out, "points.jsonl"), lines)
+    text = tables.write(options, records, curves.medians(lines), memory, failures)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
