@@ -59,7 +59,7 @@ public struct Collection: Sendable {
     ///
     /// - Parameter count: How many records it changes: few are written on the caller's thread where nobody else writes.
     func write<R: Sendable>(
-        _ durability: Durability, count: Int, _ body: @escaping @Sendable (TableWriter) throws(StorageError) -> R
+        _ durability: Durability, count: Int = .max, _ body: @escaping @Sendable (TableWriter) throws(StorageError) -> R
     ) async throws(NeedletailError) -> R {
         guard pinned == nil else {
             throw NeedletailError(.readOnly, "a snapshot cannot be written: write to the collection of the database itself")
