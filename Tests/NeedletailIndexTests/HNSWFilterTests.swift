@@ -9,7 +9,7 @@ struct HNSWFilterTests {
     func filters(quantization: Quantization, strategy: HNSWFilterStrategy?) throws {
         var random = SeededGenerator(seed: .random(in: 0 ... .max))
         print("HNSWFilterTests seed \(random.seed)")
-        let count = 6000
+        let count = isOptimized ? 6000 : 1500
         let sample = try HNSWSample(quantization: quantization, count: count, random: &random)
         for share in [1, 0.9, 0.5, 0.3, 0.1, 0.01, 0.001, 0] {
             for withDeleted in [false, true] {
@@ -38,11 +38,11 @@ struct HNSWFilterTests {
     @Test("few passing slots are compared one by one, many in the graph, and some in two hops")
     func strategies() throws {
         var random = SeededGenerator(seed: 1)
-        let graph = try HNSWSample(count: 20_000, m: 4, random: &random).graph
+        let graph = try HNSWSample(dimension: 100, count: 5000, m: 4, random: &random).graph
         #expect(graph.filterStrategy(passing: 100, ef: 50) == .exact)
-        #expect(graph.filterStrategy(passing: 1500, ef: 3) == .twoHops)
-        #expect(graph.filterStrategy(passing: 18_000, ef: 50) == .all)
-        #expect(graph.filterStrategy(passing: 20_000, ef: 20_000) == .exact)
+        #expect(graph.filterStrategy(passing: 500, ef: 5) == .twoHops)
+        #expect(graph.filterStrategy(passing: 4500, ef: 50) == .all)
+        #expect(graph.filterStrategy(passing: 5000, ef: 5000) == .exact)
     }
 
     @Test("a filter that allows only what is far from the query still gets its k")
@@ -122,7 +122,7 @@ struct HNSWFilterTests {
         var random = SeededGenerator(seed: .random(in: 0 ... .max))
         print("HNSWFilterTests seed \(random.seed)")
         for quantization in [Quantization.none, .sq8] {
-            let count = 5000
+            let count = isOptimized ? 5000 : 3000
             let sample = try HNSWSample(quantization: quantization, count: count, random: &random)
             let allowed = share.map { share in Bitmap(count: count) { _ in Double.random(in: 0 ..< 1, using: &random) < share } }
             for _ in 0 ..< 5 {
