@@ -72,7 +72,7 @@ extension HNSWBuilder {
             try insert(new, into: graph, firstNode: old.survivors.count, slots: covered ..< count, workers: workers)
             try connect(graph, worker: workers)
         }
-        return try finish(header, graph, codes, peakByteCount: needed, base: base)
+        return try finish(header, graph, codes, covered: covered, base: base)
     }
 }
 

@@ -5,8 +5,8 @@ import NeedletailStorage
 // expanded get a distance of their own, from their SQ8 code.
 //
 // The search does not fill a pool of efSearch nodes. It looks as far as `reach` times the distance of the k-th nearest so
-// far (Adaptive beam search, arXiv 2505.15636), and so stops early where the k nearest stand out: at recall@10 0.95 of
-// MiniLM embeddings it expands a fifth fewer nodes than a pool of fixed size. efSearch is what it expands on average for
+// far (distance-adaptive beam search, arXiv 2505.15636), and so stops early where the k nearest stand out: at recall@10 0.95
+// of MiniLM embeddings it expands a fifth fewer nodes than a pool of fixed size. efSearch is what it expands on average for
 // k = 10; the reach for it was measured when the graph was built.
 
 /// The memory of a search by neighbour codes.

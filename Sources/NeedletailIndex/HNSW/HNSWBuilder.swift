@@ -147,7 +147,7 @@ package struct HNSWBuilder {
             try insert(upper, into: graph, firstNode: 0, slots: 0 ..< count, workers: workers)
             try connect(graph, worker: workers)
         }
-        return try finish(header, graph, codes, peakByteCount: needed, base: nil)
+        return try finish(header, graph, codes, covered: 0, base: nil)
     }
 
     func emptyHeader() -> HNSWHeader {
@@ -182,7 +182,7 @@ package struct HNSWBuilder {
         }
     }
 
-    func finish(_ header: HNSWHeader, _ graph: BuildGraph, _ codes: MutableRows, peakByteCount: Int, base: HNSWGraph?) throws(HNSWBuildError) -> HNSWBuild {
+    func finish(_ header: HNSWHeader, _ graph: BuildGraph, _ codes: MutableRows, covered: Int, base: HNSWGraph?) throws(HNSWBuildError) -> HNSWBuild {
         var header = header
         header.maxLevel = graph.maxLevel
         header.entrySlot = graph.entrySlot == NT_NO_NODE ? nil : graph.entrySlot
@@ -194,13 +194,15 @@ package struct HNSWBuilder {
             arrays.append(try neighborBlocks(&header, links: graph.links.view, base: base))
         }
         while arrays.count < HNSWArray.allCases.count { arrays.append(try MutableRows(stride: 64, count: 0)) }
+        let working = Self.workingByteCount(count: header.count, covered: covered, upper: header.upperCount, options: options)
+        let peak = arrays.reduce(working) { $0 + $1.memoryByteCount }
         if base == nil, header.quantization == .rabitq {
-            let built = HNSWBuild(header: header, arrays: arrays, peakByteCount: peakByteCount, base: base)
+            let built = HNSWBuild(header: header, arrays: arrays, peakByteCount: peak, base: base)
             if let graph = try? built.graph(vectors: source.vectors) {
                 header.neighborCodes?.reaches = Self.measureReaches(graph, deleted: source.deleted)
             }
         }
-        return HNSWBuild(header: header, arrays: arrays, peakByteCount: peakByteCount, base: base)
+        return HNSWBuild(header: header, arrays: arrays, peakByteCount: peak, base: base)
     }
 
     /// Calls `body` with one worker a thread.
@@ -239,9 +241,14 @@ package struct HNSWBuilder {
         if options.quantization == .rabitq {
             bytes += MutableRows.byteCount(stride: NeighborBlocks.stride(degree: 2 * options.m, dimension: dimension), count: count)
         }
-        // Locks, the order of insertion, and what each thread has of its own.
-        bytes += count + upper * 40 + (count - covered) * 32
-        bytes += options.threads * (BuildScratch.byteCount(nodes: count, efConstruction: options.efConstruction, degree: 2 * options.m) + (1 << 20))
-        return bytes
+        // Arrays that are not used take a page.
+        bytes += HNSWArray.allCases.count * MutableRows.byteCount(stride: 64, count: 1)
+        return bytes + workingByteCount(count: count, covered: covered, upper: upper, options: options)
+    }
+
+    /// Bytes of what a build has beside the arrays: locks, the order of insertion, and what each thread has of its own.
+    private static func workingByteCount(count: Int, covered: Int, upper: Int, options: HNSWOptions) -> Int {
+        let thread = BuildScratch.byteCount(nodes: count, efConstruction: options.efConstruction, degree: 2 * options.m) + (1 << 20)
+        return count + upper * 40 + (count - covered) * 32 + options.threads * thread
     }
 }

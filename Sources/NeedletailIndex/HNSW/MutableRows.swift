@@ -20,7 +20,8 @@ final class MutableRows: @unchecked Sendable {
     let sharedChunkCount: Int
     private let table: UnsafeMutablePointer<UnsafeRawPointer>
     private let memory: UnsafeMutableRawPointer
-    private let memoryByteCount: Int
+    /// Bytes that its own chunks take.
+    let memoryByteCount: Int
 
     private static let hugePage = 2 << 20
 
