@@ -9,7 +9,7 @@ struct HNSWFilterTests {
     func filters(quantization: Quantization, strategy: HNSWFilterStrategy?) throws {
         var random = SeededGenerator(seed: .random(in: 0 ... .max))
         print("HNSWFilterTests seed \(random.seed)")
-        let count = 6000
+        let count = isOptimized ? 6000 : 1500
         let sample = try HNSWSample(quantization: quantization, count: count, random: &random)
         for share in [1, 0.9, 0.5, 0.3, 0.1, 0.01, 0.001, 0] {
             for withDeleted in [false, true] {
@@ -38,11 +38,11 @@ struct HNSWFilterTests {
     @Test("few passing slots are compared one by one, many in the graph, and some in two hops")
     func strategies() throws {
         var random = SeededGenerator(seed: 1)
-        let graph = try HNSWSample(count: 20_000, m: 4, random: &random).graph
+        let graph = try HNSWSample(dimension: 100, count: 5000, m: 4, random: &random).graph
         #expect(graph.filterStrategy(passing: 100, ef: 50) == .exact)
-        #expect(graph.filterStrategy(passing: 1500, ef: 3) == .twoHops)
-        #expect(graph.filterStrategy(passing: 18_000, ef: 50) == .all)
-        #expect(graph.filterStrategy(passing: 20_000, ef: 20_000) == .exact)
+        #expect(graph.filterStrategy(passing: 500, ef: 5) == .twoHops)
+        #expect(graph.filterStrategy(passing: 4500, ef: 50) == .all)
+        #expect(graph.filterStrategy(passing: 5000, ef: 5000) == .exact)
     }
 
     @Test("a filter that allows only what is far from the query still gets its k")
@@ -88,6 +88,7 @@ struct HNSWFilterTests {
         for quantization in [Quantization.none, .sq8] {
             let sample = try HNSWSample(metric: metric, quantization: quantization, count: 3000, random: &random)
             let allowed = Bitmap(count: 3000) { _ in Bool.random(using: &random) }
+            var pairs: [(found: [Neighbor], exact: [Neighbor])] = []
             for rank in [0, 5, 40, 300, 2000, 2999] {
                 let query = sample.query()
                 let ranking = sample.exact(query, k: 3000)
@@ -104,11 +105,13 @@ struct HNSWFilterTests {
                             }
                         }
                         #expect(found.allSatisfy { $0.distance <= radius && (filter?.contains(Int($0.slot)) ?? true) })
-                        #expect(recall([(found, Array(exact))]) > 0.9, "the nearest \(rank + 1)")
+                        // Large radii come to an exact scan.
+                        if rank < 1000 { pairs.append((found, Array(exact))) } else { #expect(recall([(found, Array(exact))]) > 0.95) }
                         #expect(zip(found, found.dropFirst()).allSatisfy { $0.distance <= $1.distance })
                     }
                 }
             }
+            #expect(recall(pairs) > 0.9)
             var statistics = HNSWStatistics()
             let none = sample.query().withUnsafeBufferPointer { query in
                 sample.graph.search(within: -.infinity, of: query, ef: 64, scratch: sample.scratch, statistics: &statistics)
@@ -122,7 +125,7 @@ struct HNSWFilterTests {
         var random = SeededGenerator(seed: .random(in: 0 ... .max))
         print("HNSWFilterTests seed \(random.seed)")
         for quantization in [Quantization.none, .sq8] {
-            let count = 5000
+            let count = isOptimized ? 5000 : 3000
             let sample = try HNSWSample(quantization: quantization, count: count, random: &random)
             let allowed = share.map { share in Bitmap(count: count) { _ in Double.random(in: 0 ..< 1, using: &random) < share } }
             for _ in 0 ..< 5 {

@@ -5,7 +5,9 @@ import NeedletailTestSupport
 import Testing
 
 /// Recall on real vectors, against the exact neighbours of the same rows.
-@Suite("HNSW recall on real data", .enabled(if: SharedData.exists("vectors/sift-200k") && SharedData.exists("vectors/minilm-20k"), "\(SharedData.absent)"))
+@Suite("HNSW recall on real data",
+       .enabled(if: SharedData.exists("vectors/sift-200k") && SharedData.exists("vectors/minilm-20k"), "\(SharedData.absent)"),
+       .enabled(if: isOptimized, "takes long without optimisation"))
 struct HNSWRecallTests {
     @Test("SIFT, l2: 0.95 and 0.99 with small pools; filtered to half, a tenth and a hundredth", arguments: [Quantization.none, .sq8])
     func sift(quantization: Quantization) throws {

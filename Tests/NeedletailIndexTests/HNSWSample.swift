@@ -2,6 +2,13 @@ import NeedletailIndex
 import NeedletailStorage
 import NeedletailTestSupport
 
+#if DEBUG
+/// Without optimisation the kernels take some twenty times as long: tests of recall run on less then, or not at all.
+let isOptimized = false
+#else
+let isOptimized = true
+#endif
+
 /// A table of random vectors in clusters, and a graph over it.
 final class HNSWSample {
     let table: VectorTable
