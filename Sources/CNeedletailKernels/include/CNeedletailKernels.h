@@ -6,4 +6,5 @@
 #include "nt_filter.h"
 #include "nt_gemm.h"
 #include "nt_nn.h"
+#include "nt_pq.h"
 #include "nt_sha256.h"
