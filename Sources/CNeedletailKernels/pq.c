@@ -5,7 +5,7 @@
 #include "pq_scan.h"
 
 #define VARIANT(text, cpu, scan4, scan8, tier) \
-    {text, cpu, nt_pq_scan4_##scan4, nt_pq_scan8_##scan8, nt_pq_products_##tier, nt_pq_encode_##tier, nt_argmin_rows_##tier}
+    {text, cpu, nt_pq_scan4_##scan4, nt_pq_scan8_##scan8, nt_pq_products_##tier, nt_pq_encode_##tier, nt_argmin_rows_##tier, nt_least_values_##tier}
 
 // 8-bit tables want 256-byte lookups, which only VBMI has: elsewhere the portable scan is the scan.
 static const nt_pq_kernels variants[] = {
@@ -43,8 +43,8 @@ const nt_pq_kernels *nt_pq_variant(size_t position) {
     return position < VARIANTS && has(&variants[position], nt_cpu_best()) ? &variants[position] : NULL;
 }
 
-void nt_pq_scan4(nt_pq_query *queries, size_t count, const nt_pq_run *run) { current->scan4(queries, count, run); }
-void nt_pq_scan8(nt_pq_query *queries, size_t count, const nt_pq_run *run) { current->scan8(queries, count, run); }
+void nt_pq_scan4(nt_pq_query *const *queries, size_t count, const nt_pq_run *run) { current->scan4(queries, count, run); }
+void nt_pq_scan8(nt_pq_query *const *queries, size_t count, const nt_pq_run *run) { current->scan8(queries, count, run); }
 void nt_pq_products(const nt_pq_codebook *book, const float *vector, float scale, bool with_norms, float *table) {
     current->products(book, vector, scale, with_norms, table);
 }
@@ -53,6 +53,10 @@ void nt_pq_encode(const nt_pq_codebook *book, const float *vectors, size_t strid
 }
 void nt_argmin_rows(const float *c, size_t ldc, size_t m, size_t n, uint32_t first_column, float *best, uint32_t *label) {
     current->argmin_rows(c, ldc, m, n, first_column, best, label);
+}
+
+size_t nt_least_values(const float *values, size_t n, size_t keep, uint64_t *keys, size_t capacity) {
+    return current->least_values(values, n, keep, keys, capacity);
 }
 
 // MARK: Pools
@@ -80,6 +84,11 @@ void nt_pq_make_room(nt_pq_query *query) {
     query->count = query->keep;
     const int64_t limit = limit_of(query);
     query->limit = limit < 0 ? 0 : (uint32_t)limit;
+}
+
+void nt_pq_settle(nt_pq_query *query) {
+    if (query->count >= query->keep) query->threshold = nt_key_distance(nt_least_keys(query->keys, query->count, query->keep));
+    if (query->count > query->keep) query->count = query->keep;
 }
 
 static void exchange(uint64_t *a, uint64_t *b) {
@@ -152,7 +161,10 @@ float nt_pq_quantize(const float *values, uint32_t subspaces, uint32_t codes, ui
         uint8_t *out = table + (size_t)m * codes;
         float least = row[0];
         for (uint32_t c = 1; c < codes; c++) least = row[c] < least ? row[c] : least;
-        for (uint32_t c = 0; c < codes; c++) out[c] = (uint8_t)(int32_t)((row[c] - least) * scale + 0.5f);
+        for (uint32_t c = 0; c < codes; c++) {
+            const float entry = (row[c] - least) * scale + 0.5f;
+            out[c] = (uint8_t)(entry < 255 ? entry > 0 ? (int32_t)entry : 0 : 255);
+        }
     }
     if (subspaces & 1)
         for (uint32_t c = 0; c < codes; c++) table[(size_t)subspaces * codes + c] = 0;

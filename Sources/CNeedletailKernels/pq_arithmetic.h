@@ -1,6 +1,7 @@
 // The arithmetic of product quantizers and the argmin of clustering, written once for all tiers (see nn_simd.h).
 // Before including, define NT_TIER.
 #include "nn_simd.h"
+#include "nt_distance.h"
 #include "pq_kernels.h"
 
 #if NT_TIER == 3
@@ -12,6 +13,7 @@ NT_INLINE vu vpick_u(vm m, vu a, vu b) { return _mm512_mask_mov_epi32(b, m, a); 
 NT_INLINE vu vset_u(uint32_t x) { return _mm512_set1_epi32((int)x); }
 NT_INLINE vu vadd_u(vu a, vu b) { return _mm512_add_epi32(a, b); }
 NT_INLINE void vstore_u(uint32_t *p, vu v) { _mm512_storeu_si512(p, v); }
+NT_INLINE uint32_t vbits(vm m) { return m; }
 #elif NT_TIER == 2
 typedef __m256 vm;
 typedef __m256i vu;
@@ -23,6 +25,7 @@ NT_INLINE vu vpick_u(vm m, vu a, vu b) {
 NT_INLINE vu vset_u(uint32_t x) { return _mm256_set1_epi32((int)x); }
 NT_INLINE vu vadd_u(vu a, vu b) { return _mm256_add_epi32(a, b); }
 NT_INLINE void vstore_u(uint32_t *p, vu v) { _mm256_storeu_si256((__m256i *)(void *)p, v); }
+NT_INLINE uint32_t vbits(vm m) { return (uint32_t)_mm256_movemask_ps(m); }
 #else
 typedef vi vm;
 typedef uint32_t vu __attribute__((vector_size(16)));
@@ -32,6 +35,7 @@ NT_INLINE vu vpick_u(vm m, vu a, vu b) { return ((vu)m & a) | (~(vu)m & b); }
 NT_INLINE vu vset_u(uint32_t x) { return (vu){x, x, x, x}; }
 NT_INLINE vu vadd_u(vu a, vu b) { return a + b; }
 NT_INLINE void vstore_u(uint32_t *p, vu v) { memcpy(p, &v, sizeof v); }
+NT_INLINE uint32_t vbits(vm m) { return (m[0] & 1) | (m[1] & 2) | (m[2] & 4) | (m[3] & 8); }
 #endif
 
 static const uint32_t nt_iota[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
@@ -130,6 +134,31 @@ void NT_SUFFIX(nt_pq_encode)(const nt_pq_codebook *book, const float *vectors, s
             codes[m] = (uint8_t)code;
         }
     }
+}
+
+size_t NT_SUFFIX(nt_least_values)(const float *values, size_t n, size_t keep, uint64_t *keys, size_t capacity) {
+    size_t count = 0;
+    float threshold = __builtin_inff();
+    for (size_t i = 0; i < n; i += NT_LANES) {
+        const size_t left = n - i;
+        const vf v = vload_first(values + i, left);
+        // A value equal to the threshold comes behind those kept, whose positions are lower.
+        uint32_t hits = vbits(vless(v, vset(threshold)));
+        if (threshold == __builtin_inff()) hits = vbits(vless(vset(-__builtin_inff()), v)) | hits;
+        if (left < NT_LANES) hits &= (1u << left) - 1;
+        if (!hits) continue;
+        if (count + NT_LANES > capacity) {
+            threshold = nt_key_distance(nt_least_keys(keys, count, keep));
+            count = keep;
+        }
+        for (; hits; hits &= hits - 1) {
+            const size_t at = i + (size_t)__builtin_ctz(hits);
+            keys[count++] = nt_key(values[at], (uint32_t)at);
+        }
+    }
+    if (count <= keep) return count;
+    nt_least_keys(keys, count, keep);
+    return keep;
 }
 
 #if NT_TIER >= 2

@@ -44,7 +44,7 @@ ALWAYS __m256i sixteen(const uint8_t *table) {
     return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)table));
 }
 
-ALWAYS void scan_blocks(nt_pq_query *queries, const int number, const int halves, const nt_pq_run *run) {
+ALWAYS void scan_blocks(nt_pq_query *const *queries, const int number, const int halves, const nt_pq_run *run) {
     const size_t width = run->width;
     const __m256i nibble = _mm256_set1_epi8(15);
     const uint8_t *block = run->blocks;
@@ -60,7 +60,7 @@ ALWAYS void scan_blocks(nt_pq_query *queries, const int number, const int halves
                 const __m256i both = _mm256_loadu_si256((const __m256i *)(const void *)(codes + 32 * h));
                 const __m256i low = _mm256_and_si256(both, nibble), high = _mm256_and_si256(_mm256_srli_epi16(both, 4), nibble);
                 for (int q = 0; q < number; q++) {
-                    const uint8_t *table = queries[q].table + at;
+                    const uint8_t *table = queries[q]->table + at;
                     const __m256i sum = _mm256_add_epi8(_mm256_shuffle_epi8(sixteen(table), low),
                                                         _mm256_shuffle_epi8(sixteen(table + 16), high));
                     all[q][h] = _mm256_add_epi16(all[q][h], sum);
@@ -70,11 +70,11 @@ ALWAYS void scan_blocks(nt_pq_query *queries, const int number, const int halves
         }
         const uint8_t *terms = codes;
         const uint32_t *slots = (const uint32_t *)(const void *)(terms + (run->has_terms ? width : 0));
-        for (int q = 0; q < number; q++) finish(&queries[q], run, all[q], odd[q], halves, terms, slots, rows);
+        for (int q = 0; q < number; q++) finish(queries[q], run, all[q], odd[q], halves, terms, slots, rows);
     }
 }
 
-TARGET void nt_pq_scan4_avx2(nt_pq_query *queries, size_t count, const nt_pq_run *run) {
+TARGET void nt_pq_scan4_avx2(nt_pq_query *const *queries, size_t count, const nt_pq_run *run) {
     const bool wide = run->width > 32;
     for (; count >= 2; count -= 2, queries += 2) {
         if (wide) scan_blocks(queries, 2, 2, run);

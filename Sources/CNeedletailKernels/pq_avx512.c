@@ -48,7 +48,7 @@ ALWAYS(TARGET_VBMI) __m512i pair_permute(const uint8_t *table, __m512i codes, __
 
 // As many queries at once as keep their sums in registers: codes are loaded and shifted once for all.
 #define SCAN4(name, isa, pair)                                                                                     \
-    ALWAYS(isa) void name##_run   (nt_pq_query *queries, const int number, const nt_pq_run *run) {                 \
+    ALWAYS(isa) void name##_run(nt_pq_query *const *queries, const int number, const nt_pq_run *run) {             \
         const size_t width = run->width;                                                                           \
         const uint8_t *block = run->blocks;                                                                        \
         for (size_t first = 0; first < run->rows; first += width, block += run->stride) {                          \
@@ -60,17 +60,17 @@ ALWAYS(TARGET_VBMI) __m512i pair_permute(const uint8_t *table, __m512i codes, __
             for (size_t at = 0; at < end; at += 32, codes += width) {                                              \
                 const __m512i low = _mm512_loadu_si512(codes), high = _mm512_srli_epi16(low, 4);                   \
                 for (int q = 0; q < number; q++) {                                                                 \
-                    const __m512i sum = pair(queries[q].table + at, low, high);                                    \
+                    const __m512i sum = pair(queries[q]->table + at, low, high);                                    \
                     all[q] = _mm512_add_epi16(all[q], sum);                                                        \
                     odd[q] = _mm512_add_epi16(odd[q], _mm512_srli_epi16(sum, 8));                                  \
                 }                                                                                                  \
             }                                                                                                      \
             const uint8_t *terms = codes;                                                                          \
             const uint32_t *slots = (const uint32_t *)(const void *)(terms + (run->has_terms ? width : 0));        \
-            for (int q = 0; q < number; q++) finish(&queries[q], run, all[q], odd[q], terms, slots, rows);         \
+            for (int q = 0; q < number; q++) finish(queries[q], run, all[q], odd[q], terms, slots, rows);         \
         }                                                                                                          \
     }                                                                                                              \
-    __attribute__((target(isa))) void name(nt_pq_query *queries, size_t count, const nt_pq_run *run) {          \
+    __attribute__((target(isa))) void name(nt_pq_query *const *queries, size_t count, const nt_pq_run *run) {          \
         for (; count >= 4; count -= 4, queries += 4) name##_run(queries, 4, run);                                  \
         if (count & 2) { name##_run(queries, 2, run); queries += 2; }                                              \
         if (count & 1) name##_run(queries, 1, run);                                                                \
@@ -86,7 +86,7 @@ ALWAYS(TARGET_VBMI) __m512i lookup256(const uint8_t *table, __m512i codes) {
     return _mm512_mask_mov_epi8(low, _mm512_movepi8_mask(codes), high);
 }
 
-ALWAYS(TARGET_VBMI) void scan8_run(nt_pq_query *queries, const int number, const nt_pq_run *run) {
+ALWAYS(TARGET_VBMI) void scan8_run(nt_pq_query *const *queries, const int number, const nt_pq_run *run) {
     const size_t width = run->width;
     const uint8_t *block = run->blocks;
     for (size_t first = 0; first < run->rows; first += width, block += run->stride) {
@@ -98,7 +98,7 @@ ALWAYS(TARGET_VBMI) void scan8_run(nt_pq_query *queries, const int number, const
         for (size_t at = 0; at < end; at += 512, codes += 2 * width) {
             const __m512i first_codes = _mm512_loadu_si512(codes), second_codes = _mm512_loadu_si512(codes + width);
             for (int q = 0; q < number; q++) {
-                const uint8_t *table = queries[q].table + at;
+                const uint8_t *table = queries[q]->table + at;
                 const __m512i sum = _mm512_add_epi8(lookup256(table, first_codes), lookup256(table + 256, second_codes));
                 all[q] = _mm512_add_epi16(all[q], sum);
                 odd[q] = _mm512_add_epi16(odd[q], _mm512_srli_epi16(sum, 8));
@@ -106,11 +106,11 @@ ALWAYS(TARGET_VBMI) void scan8_run(nt_pq_query *queries, const int number, const
         }
         const uint8_t *terms = codes;
         const uint32_t *slots = (const uint32_t *)(const void *)(terms + (run->has_terms ? width : 0));
-        for (int q = 0; q < number; q++) finish(&queries[q], run, all[q], odd[q], terms, slots, rows);
+        for (int q = 0; q < number; q++) finish(queries[q], run, all[q], odd[q], terms, slots, rows);
     }
 }
 
-__attribute__((target(TARGET_VBMI))) void nt_pq_scan8_vbmi(nt_pq_query *queries, size_t count, const nt_pq_run *run) {
+__attribute__((target(TARGET_VBMI))) void nt_pq_scan8_vbmi(nt_pq_query *const *queries, size_t count, const nt_pq_run *run) {
     for (; count >= 2; count -= 2, queries += 2) scan8_run(queries, 2, run);
     if (count) scan8_run(queries, 1, run);
 }

@@ -43,7 +43,7 @@ ALWAYS void finish(nt_pq_query *query, const nt_pq_run *run, const uint16x8_t *a
     nt_pq_keep(query, run, slots, sums.odd, hits_odd, 1);
 }
 
-ALWAYS void scan_blocks(nt_pq_query *queries, const int number, const int quarters, const nt_pq_run *run) {
+ALWAYS void scan_blocks(nt_pq_query *const *queries, const int number, const int quarters, const nt_pq_run *run) {
     const size_t width = run->width;
     const uint8x16_t nibble = vdupq_n_u8(15);
     const uint8_t *block = run->blocks;
@@ -58,7 +58,7 @@ ALWAYS void scan_blocks(nt_pq_query *queries, const int number, const int quarte
             for (int h = 0; h < quarters; h++) {
                 const uint8x16_t both = vld1q_u8(codes + 16 * h), low = vandq_u8(both, nibble), high = vshrq_n_u8(both, 4);
                 for (int q = 0; q < number; q++) {
-                    const uint8_t *table = queries[q].table + at;
+                    const uint8_t *table = queries[q]->table + at;
                     const uint16x8_t sum = vreinterpretq_u16_u8(
                         vaddq_u8(vqtbl1q_u8(vld1q_u8(table), low), vqtbl1q_u8(vld1q_u8(table + 16), high)));
                     all[q][h] = vaddq_u16(all[q][h], sum);
@@ -68,11 +68,11 @@ ALWAYS void scan_blocks(nt_pq_query *queries, const int number, const int quarte
         }
         const uint8_t *terms = codes;
         const uint32_t *slots = (const uint32_t *)(const void *)(terms + (run->has_terms ? width : 0));
-        for (int q = 0; q < number; q++) finish(&queries[q], run, all[q], odd[q], quarters, terms, slots, rows);
+        for (int q = 0; q < number; q++) finish(queries[q], run, all[q], odd[q], quarters, terms, slots, rows);
     }
 }
 
-void nt_pq_scan4_neon(nt_pq_query *queries, size_t count, const nt_pq_run *run) {
+void nt_pq_scan4_neon(nt_pq_query *const *queries, size_t count, const nt_pq_run *run) {
     for (; count; count--, queries++) {
         switch (run->width) {
         case 16: scan_blocks(queries, 1, 1, run); break;

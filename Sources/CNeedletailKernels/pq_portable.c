@@ -20,7 +20,7 @@ static void finish(nt_pq_query *query, const nt_pq_run *run, const uint16_t *sum
     nt_pq_keep(query, run, slots, split.odd, hits[1], 1);
 }
 
-static inline __attribute__((always_inline)) void scan(nt_pq_query *queries, size_t count, const nt_pq_run *run, const int bits) {
+static inline __attribute__((always_inline)) void scan(nt_pq_query *const *queries, size_t count, const nt_pq_run *run, const int bits) {
     const size_t width = run->width;
     const uint8_t *block = run->blocks;
     for (size_t first = 0; first < run->rows; first += width, block += run->stride) {
@@ -29,7 +29,7 @@ static inline __attribute__((always_inline)) void scan(nt_pq_query *queries, siz
         const uint32_t *slots = (const uint32_t *)(const void *)(terms + (run->has_terms ? width : 0));
         for (size_t q = 0; q < count; q++) {
             uint16_t sums[NT_PQ_BLOCK] = {0};
-            const uint8_t *codes = block, *table = queries[q].table;
+            const uint8_t *codes = block, *table = queries[q]->table;
             for (uint32_t m = 0; m < run->subspaces; m += 2) {
                 if (bits == 4) {
                     for (size_t v = 0; v < width; v++)
@@ -43,13 +43,13 @@ static inline __attribute__((always_inline)) void scan(nt_pq_query *queries, siz
                     table += 512;
                 }
             }
-            finish(&queries[q], run, sums, terms, slots, rows);
+            finish(queries[q], run, sums, terms, slots, rows);
         }
     }
 }
 
-void nt_pq_scan4_portable(nt_pq_query *queries, size_t count, const nt_pq_run *run) { scan(queries, count, run, 4); }
-void nt_pq_scan8_portable(nt_pq_query *queries, size_t count, const nt_pq_run *run) { scan(queries, count, run, 8); }
+void nt_pq_scan4_portable(nt_pq_query *const *queries, size_t count, const nt_pq_run *run) { scan(queries, count, run, 4); }
+void nt_pq_scan8_portable(nt_pq_query *const *queries, size_t count, const nt_pq_run *run) { scan(queries, count, run, 8); }
 
 #define NT_TIER 0
 #include "pq_arithmetic.h"

@@ -18,6 +18,7 @@ static inline __attribute__((always_inline)) void nt_pq_keep(
     nt_pq_query *query, const nt_pq_run *run, const uint32_t *slots, const uint16_t *sums, uint32_t hits, uint32_t parity) {
     for (; hits; hits &= hits - 1) {
         const uint32_t at = (uint32_t)__builtin_ctz(hits), slot = slots[2 * at + parity];
+        if (slot >= run->slot_count) continue;
         if (run->allowed && !(run->allowed[slot >> 6] >> (slot & 63) & 1)) continue;
         if (run->deleted && run->deleted[slot >> 6] >> (slot & 63) & 1) continue;
         query->keys[query->count++] = nt_key(query->base + query->step * (float)sums[at], slot);

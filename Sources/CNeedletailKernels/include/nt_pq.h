@@ -50,6 +50,7 @@ typedef struct {
     size_t rows;               ///< rows in all blocks together, at least 1
     uint32_t width;            ///< 16, 32, 48 or 64
     uint32_t subspaces;        ///< even, at least 2
+    uint32_t slot_count;       ///< rows of slots from here on, which only damage can cause, are not wanted
     bool has_terms;
     const uint64_t *allowed;   ///< bit by slot: rows of others are not wanted. NULL: all
     const uint64_t *deleted;   ///< bit by slot: rows of these are not wanted. NULL: none
@@ -64,10 +65,14 @@ static inline size_t nt_pq_block_bytes(uint32_t bits, uint32_t subspaces, uint32
 /// False where no row of the list can be within the query's threshold.
 bool nt_pq_enter(nt_pq_query *query, float base, float step, float term_step);
 
-/// Offers every row of a run to each of the queries, which have entered its list: the key of a row whose distance is within the threshold, and
-/// whose slot is wanted, goes into `keys`; where there is no more room, the `keep` least stay, and the threshold falls.
-void nt_pq_scan4(nt_pq_query *queries, size_t count, const nt_pq_run *run);
-void nt_pq_scan8(nt_pq_query *queries, size_t count, const nt_pq_run *run);
+/// Lowers the threshold as far as the rows found allow.
+void nt_pq_settle(nt_pq_query *query);
+
+/// Offers every row of a run to each of the queries, which have entered its list: the key of a row whose distance is within
+/// the threshold, and whose slot is wanted, goes into `keys`; where there is no more room, the `keep` least stay, and the
+/// threshold falls.
+void nt_pq_scan4(nt_pq_query *const *queries, size_t count, const nt_pq_run *run);
+void nt_pq_scan8(nt_pq_query *const *queries, size_t count, const nt_pq_run *run);
 
 /// Puts the `keep` least of `count` keys first, in no order, and returns the greatest of them. 1 <= keep <= count.
 uint64_t nt_least_keys(uint64_t *keys, size_t count, size_t keep);
@@ -100,16 +105,21 @@ float nt_pq_quantize(const float *values, uint32_t subspaces, uint32_t codes, ui
 /// puts it there and first_column + its column into label[row]. Ties go to the lower column; NaN is never less.
 void nt_argmin_rows(const float *c, size_t ldc, size_t m, size_t n, uint32_t first_column, float *best, uint32_t *label);
 
+/// Finds the `keep` least of n values (NaN is never one): puts their keys, (value, position) as `nt_key` makes them, at the front
+/// of `keys`, in no order, and returns how many they are. `capacity`, the room in `keys`, is at least keep + 64.
+size_t nt_least_values(const float *values, size_t n, size_t keep, uint64_t *keys, size_t capacity);
+
 // MARK: Tiers
 
 typedef struct {
     const char *name;
     nt_cpu_tier tier;
-    void (*scan4)(nt_pq_query *, size_t, const nt_pq_run *);
-    void (*scan8)(nt_pq_query *, size_t, const nt_pq_run *);
+    void (*scan4)(nt_pq_query *const *, size_t, const nt_pq_run *);
+    void (*scan8)(nt_pq_query *const *, size_t, const nt_pq_run *);
     void (*products)(const nt_pq_codebook *, const float *, float, bool, float *);
     void (*encode)(const nt_pq_codebook *, const float *, size_t, size_t, uint8_t *);
     void (*argmin_rows)(const float *, size_t, size_t, size_t, uint32_t, float *, uint32_t *);
+    size_t (*least_values)(const float *, size_t, size_t, uint64_t *, size_t);
 } nt_pq_kernels;
 
 /// All kernels that this build and this CPU have, the portable ones first, up to NULL. Some tiers have two.
