@@ -88,7 +88,7 @@ extension IVFPQIndex {
     }
 
     /// The lists nearest to the query, nearest first: their keys.
-    private func chooseLists(_ scratch: IVFPQScratch, nprobe: Int) -> UnsafeMutableBufferPointer<UInt64> {
+    func chooseLists(_ scratch: IVFPQScratch, nprobe: Int) -> UnsafeMutableBufferPointer<UInt64> {
         let wanted = max(1, min(nprobe, header.nlist))
         let capacity = scratch.reserve(probes: wanted)
         let found = nt_least_values(scratch.coarse.base, header.nlist, wanted, scratch.probes, capacity)

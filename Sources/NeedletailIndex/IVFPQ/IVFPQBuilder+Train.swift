@@ -33,7 +33,6 @@ extension IVFPQBuilder {
         // k-means++ pays where clusters are few; for many, random points are as good after the iterations.
         clustering.start = options.nlist <= 64 ? .plusPlus : .random
         let clusters = try KMeans(clustering, crew: crew).train(sample)
-        header.trainingError = clusters.error
 
         let quantizer = try codebooks(sample, clusters.centroids)
         crew.report("codebooks", 1)

@@ -58,6 +58,7 @@ package struct IVFPQBuilder {
         let encoded = try IVFPQEncoder(source: source, model: model, crew: crew).encode(0 ..< source.vectors.count)
         header.count = source.vectors.count
         header.rowCount = encoded.rowCount
+        header.trainingError = encoded.assignmentError
         header.quantizationError = encoded.quantizationError
         let layout = try IVFPQLayout(header, encoded, crew: crew)
         crew.report("lists", 1)

@@ -19,6 +19,8 @@ package final class IVFPQIndex: @unchecked Sendable {
     let lists: ChunkedRows
     let blocks: ChunkedRows
     let tails: ChunkedRows
+    let codebookRows: ChunkedRows
+    let transformRows: ChunkedRows
     let quantizer: ProductQuantizer
     let transform: IVFPQTransform
     let kernels: nt_distance
@@ -50,6 +52,8 @@ package final class IVFPQIndex: @unchecked Sendable {
         let books = try array(.codebooks, count: header.subspaces, stride: header.codebookStride)
         let rows = try array(.transform, count: 1 + (header.isRotated ? header.paddedDimension : 0), stride: header.centroidStride)
 
+        codebookRows = books
+        transformRows = rows
         let codewords = FloatMatrix(rows: header.paddedDimension, columns: 1 << header.bits)
         let bookFloats = header.codebookStride / 4
         for m in 0 ..< header.subspaces {

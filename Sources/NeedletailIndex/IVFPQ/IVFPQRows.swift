@@ -17,7 +17,8 @@ final class IVFPQRows: @unchecked Sendable {
         let shift = ChunkedRows.shift(stride: stride)
         self.shift = shift
         let chunkCount = ChunkedRows.chunkCount(rows: count, shift: shift)
-        let shared = base.map { min($0.count, count) >> shift } ?? 0
+        // An array of as many rows is shared whole.
+        let shared = base.map { $0.count == count ? chunkCount : min($0.count, count) >> shift } ?? 0
         sharedChunkCount = shared
         table = .allocate(capacity: max(chunkCount, 1))
         var own: [UnsafeMutableRawPointer] = []

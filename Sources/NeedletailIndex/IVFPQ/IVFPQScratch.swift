@@ -57,6 +57,20 @@ final class IVFPQScratch: @unchecked Sendable {
         }
     }
 
+    /// Room for so many rows and one more block, those at hand kept.
+    func grow(keys wanted: Int, keeping count: Int) {
+        let needed = wanted + 64
+        guard needed > keyCapacity else { return }
+        let capacity = needed + needed / 2
+        let larger = UnsafeMutablePointer<UInt64>.allocate(capacity: capacity)
+        larger.update(from: keys, count: count)
+        keys.deallocate()
+        slots.deallocate()
+        keys = larger
+        slots = .allocate(capacity: capacity)
+        keyCapacity = capacity
+    }
+
     /// Room that keeps the least of a stream without choosing them too often.
     static func capacity(_ keep: Int) -> Int { keep * 2 + 192 }
 }
