@@ -18,15 +18,12 @@ ALWAYS void finish(nt_pq_query *query, const nt_pq_run *run, const __m256i *all,
                    const uint8_t *terms, const uint32_t *slots, size_t rows) {
     uint32_t hits_even = 0, hits_odd = 0;
     nt_pq_sums sums;
-    const __m256i limit = _mm256_set1_epi16((short)query->limit);
+    const __m256i limit = _mm256_set1_epi16((short)query->limit), factor = _mm256_set1_epi16((short)query->term_factor);
     for (int h = 0; h < halves; h++) {
         __m256i odd = odd_sums[h], even = _mm256_sub_epi16(all[h], _mm256_slli_epi16(odd, 8));
-        if (run->has_terms) {
-            const __m256i term = _mm256_loadu_si256((const __m256i *)(const void *)(terms + 32 * h));
-            const __m256i factor = _mm256_set1_epi16((short)query->term_factor);
-            even = _mm256_adds_epu16(even, _mm256_mulhi_epu16(_mm256_slli_epi16(term, 8), factor));
-            odd = _mm256_adds_epu16(odd, _mm256_mulhi_epu16(_mm256_and_si256(term, _mm256_set1_epi16((short)0xFF00)), factor));
-        }
+        const __m256i term = _mm256_loadu_si256((const __m256i *)(const void *)(terms + 32 * h));
+        even = _mm256_adds_epu16(even, _mm256_mulhi_epu16(_mm256_slli_epi16(term, 8), factor));
+        odd = _mm256_adds_epu16(odd, _mm256_mulhi_epu16(_mm256_and_si256(term, _mm256_set1_epi16((short)0xFF00)), factor));
         _mm256_store_si256((__m256i *)(void *)(sums.even + 16 * h), even);
         _mm256_store_si256((__m256i *)(void *)(sums.odd + 16 * h), odd);
         hits_even |= at_most(even, limit) << (16 * h);
@@ -69,7 +66,7 @@ ALWAYS void scan_blocks(nt_pq_query *const *queries, const int number, const int
             }
         }
         const uint8_t *terms = codes;
-        const uint32_t *slots = (const uint32_t *)(const void *)(terms + (run->has_terms ? width : 0));
+        const uint32_t *slots = (const uint32_t *)(const void *)(terms + width);
         for (int q = 0; q < number; q++) finish(queries[q], run, all[q], odd[q], halves, terms, slots, rows);
     }
 }

@@ -16,11 +16,9 @@
 ALWAYS(TARGET) void finish(nt_pq_query *query, const nt_pq_run *run, __m512i all, __m512i odd, const uint8_t *terms,
                            const uint32_t *slots, size_t rows) {
     __m512i even = _mm512_sub_epi16(all, _mm512_slli_epi16(odd, 8));
-    if (run->has_terms) {
-        const __m512i term = _mm512_loadu_si512(terms), factor = _mm512_set1_epi16((short)query->term_factor);
-        even = _mm512_adds_epu16(even, _mm512_mulhi_epu16(_mm512_slli_epi16(term, 8), factor));
-        odd = _mm512_adds_epu16(odd, _mm512_mulhi_epu16(_mm512_and_si512(term, _mm512_set1_epi16((short)0xFF00)), factor));
-    }
+    const __m512i term = _mm512_loadu_si512(terms), factor = _mm512_set1_epi16((short)query->term_factor);
+    even = _mm512_adds_epu16(even, _mm512_mulhi_epu16(_mm512_slli_epi16(term, 8), factor));
+    odd = _mm512_adds_epu16(odd, _mm512_mulhi_epu16(_mm512_and_si512(term, _mm512_set1_epi16((short)0xFF00)), factor));
     const __m512i limit = _mm512_set1_epi16((short)query->limit);
     const uint32_t hits_even = _mm512_cmple_epu16_mask(even, limit) & nt_pq_row_bits(rows, 0);
     const uint32_t hits_odd = _mm512_cmple_epu16_mask(odd, limit) & nt_pq_row_bits(rows, 1);
@@ -66,7 +64,7 @@ ALWAYS(TARGET_VBMI) __m512i pair_permute(const uint8_t *table, __m512i codes, __
                 }                                                                                                  \
             }                                                                                                      \
             const uint8_t *terms = codes;                                                                          \
-            const uint32_t *slots = (const uint32_t *)(const void *)(terms + (run->has_terms ? width : 0));        \
+            const uint32_t *slots = (const uint32_t *)(const void *)(terms + width);        \
             for (int q = 0; q < number; q++) finish(queries[q], run, all[q], odd[q], terms, slots, rows);         \
         }                                                                                                          \
     }                                                                                                              \
@@ -105,7 +103,7 @@ ALWAYS(TARGET_VBMI) void scan8_run(nt_pq_query *const *queries, const int number
             }
         }
         const uint8_t *terms = codes;
-        const uint32_t *slots = (const uint32_t *)(const void *)(terms + (run->has_terms ? width : 0));
+        const uint32_t *slots = (const uint32_t *)(const void *)(terms + width);
         for (int q = 0; q < number; q++) finish(queries[q], run, all[q], odd[q], terms, slots, rows);
     }
 }

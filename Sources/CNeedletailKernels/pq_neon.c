@@ -25,11 +25,9 @@ ALWAYS void finish(nt_pq_query *query, const nt_pq_run *run, const uint16x8_t *a
     const uint16x8_t limit = vdupq_n_u16((uint16_t)query->limit), factor = vdupq_n_u16((uint16_t)query->term_factor);
     for (int h = 0; h < quarters; h++) {
         uint16x8_t odd = odd_sums[h], even = vsubq_u16(all[h], vshlq_n_u16(odd, 8));
-        if (run->has_terms) {
-            const uint16x8_t term = vreinterpretq_u16_u8(vld1q_u8(terms + 16 * h));
-            even = vqaddq_u16(even, high_product(vshlq_n_u16(term, 8), factor));
-            odd = vqaddq_u16(odd, high_product(vandq_u16(term, vdupq_n_u16(0xFF00)), factor));
-        }
+        const uint16x8_t term = vreinterpretq_u16_u8(vld1q_u8(terms + 16 * h));
+        even = vqaddq_u16(even, high_product(vshlq_n_u16(term, 8), factor));
+        odd = vqaddq_u16(odd, high_product(vandq_u16(term, vdupq_n_u16(0xFF00)), factor));
         vst1q_u16(sums.even + 8 * h, even);
         vst1q_u16(sums.odd + 8 * h, odd);
         hits_even |= at_most(even, limit) << (8 * h);
@@ -67,7 +65,7 @@ ALWAYS void scan_blocks(nt_pq_query *const *queries, const int number, const int
             }
         }
         const uint8_t *terms = codes;
-        const uint32_t *slots = (const uint32_t *)(const void *)(terms + (run->has_terms ? width : 0));
+        const uint32_t *slots = (const uint32_t *)(const void *)(terms + width);
         for (int q = 0; q < number; q++) finish(queries[q], run, all[q], odd[q], quarters, terms, slots, rows);
     }
 }

@@ -8,8 +8,7 @@ static void finish(nt_pq_query *query, const nt_pq_run *run, const uint16_t *sum
     nt_pq_sums split;
     uint32_t hits[2] = {0, 0};
     for (size_t v = 0; v < rows; v++) {
-        uint32_t sum = sums[v];
-        if (run->has_terms) sum += terms[v] * query->term_factor >> 8;
+        uint32_t sum = sums[v] + (terms[v] * query->term_factor >> 8);
         if (sum > 65535) sum = 65535;
         (v & 1 ? split.odd : split.even)[v / 2] = (uint16_t)sum;
         if (sum <= query->limit) hits[v & 1] |= 1u << (v / 2);
@@ -26,7 +25,7 @@ static inline __attribute__((always_inline)) void scan(nt_pq_query *const *queri
     for (size_t first = 0; first < run->rows; first += width, block += run->stride) {
         const size_t rows = run->rows - first < width ? run->rows - first : width;
         const uint8_t *terms = block + width * run->subspaces * (size_t)bits / 8;
-        const uint32_t *slots = (const uint32_t *)(const void *)(terms + (run->has_terms ? width : 0));
+        const uint32_t *slots = (const uint32_t *)(const void *)(terms + width);
         for (size_t q = 0; q < count; q++) {
             uint16_t sums[NT_PQ_BLOCK] = {0};
             const uint8_t *codes = block, *table = queries[q]->table;

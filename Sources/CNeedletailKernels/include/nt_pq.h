@@ -4,7 +4,7 @@
 // Layout. A list of codes is cut into blocks of `width` rows: 64, or for the last rows of a list 16, 32 or 48. A block is
 //     codes   4-bit: for each pair of subspaces (2p, 2p + 1), `width` bytes, byte v = code(2p) | code(2p + 1) << 4 of row v;
 //             8-bit: for each subspace, `width` bytes, byte v = code of row v
-//     terms   `width` bytes, byte v a number that the table does not hold since it belongs to the row; absent under dot
+//     terms   `width` bytes, byte v a number that the table does not hold since it belongs to the row
 //     slots   `width` u32
 // without gaps. The number of subspaces is even: an odd one is filled up with a subspace whose table is zeros.
 // Lanes of 64 make one register of AVX-512, two of AVX2 or four of NEON; since all bytes of a register belong to one
@@ -51,14 +51,13 @@ typedef struct {
     uint32_t width;            ///< 16, 32, 48 or 64
     uint32_t subspaces;        ///< even, at least 2
     uint32_t slot_count;       ///< rows of slots from here on, which only damage can cause, are not wanted
-    bool has_terms;
     const uint64_t *allowed;   ///< bit by slot: rows of others are not wanted. NULL: all
     const uint64_t *deleted;   ///< bit by slot: rows of these are not wanted. NULL: none
 } nt_pq_run;
 
 /// Bytes of a block.
-static inline size_t nt_pq_block_bytes(uint32_t bits, uint32_t subspaces, uint32_t width, bool has_terms) {
-    return (size_t)width * ((size_t)subspaces * bits / 8 + (has_terms ? 1 : 0) + 4);
+static inline size_t nt_pq_block_bytes(uint32_t bits, uint32_t subspaces, uint32_t width) {
+    return (size_t)width * ((size_t)subspaces * bits / 8 + 1 + 4);
 }
 
 /// Prepares a query for a list: distance = base + step × (sum of the table + term × term_step / step).

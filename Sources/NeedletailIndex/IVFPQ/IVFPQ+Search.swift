@@ -122,7 +122,6 @@ extension IVFPQIndex {
         var run = nt_pq_run()
         run.subspaces = UInt32(header.storedSubspaces)
         run.slot_count = UInt32(header.count)
-        run.has_terms = header.hasTerms
         run.allowed = allowed?.baseAddress
         run.deleted = deleted?.baseAddress
         return run

@@ -7,8 +7,11 @@ package final class IVFPQBuild: @unchecked Sendable {
     /// What the caller should know, such as too few vectors to train on.
     package let warnings: [String]
     let arrays: [IVFPQRows]
+    /// Whose chunks the arrays share.
+    private let base: IVFPQIndex?
 
-    init(header: IVFPQHeader, arrays: [IVFPQRows], warnings: [String]) {
+    init(header: IVFPQHeader, arrays: [IVFPQRows], warnings: [String], base: IVFPQIndex? = nil) {
+        self.base = base
         self.header = header
         self.arrays = arrays
         self.warnings = warnings
@@ -17,12 +20,12 @@ package final class IVFPQBuild: @unchecked Sendable {
     /// The arrays by ``IVFPQArray``; valid as long as this object.
     package var rows: [ChunkedRows] { arrays.map(\.view) }
 
-    /// What an install writes; valid as long as this object, and what it was appended to.
+    /// What an install writes; valid as long as this object.
     package var contents: [IndexArrayContent] { arrays.map(\.content) }
 
-    /// The index where it is; valid as long as this object.
+    /// The index where it is, which keeps this object.
     package func index(vectors: VectorBlocks) throws(IVFPQDamage) -> IVFPQIndex {
-        try IVFPQIndex(header: header, arrays: rows, vectors: vectors)
+        try IVFPQIndex(header: header, arrays: rows, vectors: vectors, owner: self)
     }
 }
 

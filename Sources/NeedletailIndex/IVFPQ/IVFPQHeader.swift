@@ -1,4 +1,4 @@
-import Foundation
+import NeedletailStorage
 
 /// What an IVF-PQ index says of itself; stored as JSON beside its arrays.
 package struct IVFPQHeader: Codable, Sendable, Hashable {
@@ -61,11 +61,8 @@ package struct IVFPQHeader: Codable, Sendable, Hashable {
     /// Parts in a block, where they come in pairs.
     var storedSubspaces: Int { (subspaces + 1) & ~1 }
 
-    /// Whether each row has a term of its own: under L2 and cosine.
-    var hasTerms: Bool { metric != .dot }
-
     /// Bytes of a row in the lists: its code, term and slot.
-    package var rowByteCount: Int { codeByteCount + (hasTerms ? 1 : 0) + 4 }
+    package var rowByteCount: Int { codeByteCount + 1 + 4 }
 
     /// Bytes of a row's code.
     package var codeByteCount: Int { storedSubspaces * bits / 8 }
@@ -106,5 +103,16 @@ package enum IVFPQArray: Int, CaseIterable, Sendable {
 /// Why a stored index cannot be used: its header and arrays contradict each other.
 package struct IVFPQDamage: Error, Sendable, CustomStringConvertible {
     package let description: String
-    init(_ description: String) { self.description = description }
+    /// What storage found, where it was storage.
+    package let storageError: StorageError?
+
+    init(_ description: String) {
+        self.description = description
+        storageError = nil
+    }
+
+    init(_ error: StorageError) {
+        description = "\(error)"
+        storageError = error
+    }
 }

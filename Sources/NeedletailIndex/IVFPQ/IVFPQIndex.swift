@@ -4,10 +4,9 @@ import Synchronization
 
 /// An IVF-PQ index where it lies: in the memory map, or in the memory of a build.
 ///
-/// Distances are estimated from codes as ‖q − c − r‖² = ‖q − c‖² − 2q·r + (‖r‖² + 2c·r), for a vector coded as centroid c and
-/// residual r. The first part belongs to query and list, the second is looked up in one table for all lists, and the last,
-/// which belongs to the row, stands beside its code as a byte. So a query makes one table, where the usual form, ‖(q − c) − r‖²,
-/// wants one for every list it visits.
+/// Distances are estimated as ‖q − c‖² − 2q·r + t, for a vector coded as centroid c and residual r. The first part belongs to query
+/// and list, the second is looked up in one table for all lists, and t, which belongs to the row (``IVFPQTerm``), stands beside its code
+/// as a byte. So a query makes one table, where the usual form, ‖(q − c) − r‖², wants one for every list it visits.
 ///
 /// Making one checks the header and the directory against the arrays, so that no search reads outside them; slots in blocks are
 /// compared with the number of slots as they are met.
@@ -27,10 +26,15 @@ package final class IVFPQIndex: @unchecked Sendable {
     /// Finds the centroids that are nearest to one query.
     let centroidKernels: nt_distance
     let scratches = Mutex<[IVFPQScratch]>([])
+    private let owner: (any Sendable & AnyObject)?
     private let packedCentroids = Mutex<CentroidTable?>(nil)
 
-    /// - Parameter arrays: by ``IVFPQArray``; valid as long as this object is used.
-    package init(header: IVFPQHeader, arrays: [ChunkedRows], vectors: VectorBlocks) throws(IVFPQDamage) {
+    /// - Parameters:
+    ///   - arrays: by ``IVFPQArray``.
+    ///   - vectors: valid as long as this object is used.
+    ///   - owner: what keeps the arrays where they are, an `IndexSnapshot` or a build; held as long as this object.
+    package init(header: IVFPQHeader, arrays: [ChunkedRows], vectors: VectorBlocks, owner: (any Sendable & AnyObject)?) throws(IVFPQDamage) {
+        self.owner = owner
         guard header.isValid else { throw IVFPQDamage("a value of the header is out of its range") }
         guard arrays.count >= IVFPQArray.allCases.count else { throw IVFPQDamage("an array of the index is missing") }
         self.header = header
@@ -100,6 +104,9 @@ package final class IVFPQIndex: @unchecked Sendable {
         header.nlist * (header.centroidStride + IVFPQList.stride) + header.codebookStride * header.subspaces
             + blocks.count * blocks.stride + tails.count * tails.stride
     }
+
+    /// Rows of each list, those included that have been deleted since they were put in.
+    package var listSizes: [Int] { (0 ..< header.nlist).map(rowCount) }
 
     /// The centroids as a matrix product wants them; made when the first batch asks.
     func centroidTable() -> CentroidTable {

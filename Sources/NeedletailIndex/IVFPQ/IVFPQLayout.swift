@@ -40,7 +40,7 @@ struct IVFPQListRows {
         bytes.update(repeating: 0, count: width * header.rowByteCount)
         for (v, row) in rows.enumerated() {
             for i in 0 ..< codeByteCount { bytes[i * width + v] = codes[row * codeByteCount + i] }
-            if header.hasTerms { bytes[layout.terms + v] = terms[row] }
+            bytes[layout.terms + v] = terms[row]
             block.storeBytes(of: slots[row], toByteOffset: layout.slots + 4 * v, as: UInt32.self)
         }
     }
@@ -50,16 +50,14 @@ struct IVFPQListRows {
 struct IVFPQBlock {
     let terms: Int
     let slots: Int
-    private let hasTerms: Bool
 
     init(_ header: IVFPQHeader, width: Int) {
         terms = header.codeByteCount * width
-        hasTerms = header.hasTerms
-        slots = terms + (header.hasTerms ? width : 0)
+        slots = terms + width
     }
 
     func slot(_ block: UnsafeRawPointer, _ row: Int) -> UInt32 { block.load(fromByteOffset: slots + 4 * row, as: UInt32.self) }
-    func term(_ block: UnsafeRawPointer, _ row: Int) -> UInt8 { hasTerms ? block.load(fromByteOffset: terms + row, as: UInt8.self) : 0 }
+    func term(_ block: UnsafeRawPointer, _ row: Int) -> UInt8 { block.load(fromByteOffset: terms + row, as: UInt8.self) }
 }
 
 /// The steps in which a list's terms are counted.

@@ -6,15 +6,14 @@ extension IVFPQOptions {
     /// components, and four where there is no target.
     ///
     /// - Parameter bytesPerVector: what a row may take in the lists, its slot included.
-    package static func chosen(count: Int, dimension: Int, metric: Metric, bytesPerVector: Int? = nil) -> IVFPQOptions {
+    package static func chosen(count: Int, dimension: Int, bytesPerVector: Int? = nil) -> IVFPQOptions {
         let wanted = 1.5 * Double(max(count, 1)).squareRoot()
         var nlist = 1
         while Double(nlist) * 1.414 < wanted, nlist < IVFPQHeader.nlistLimit { nlist *= 2 }
         nlist = max(1, min(nlist, count / fewPointsPerList))
 
-        let overhead = metric == .dot ? 4 : 5
         var most = dimension / 4
-        if let bytesPerVector { most = min((bytesPerVector - overhead) * 2, dimension / 2) }
+        if let bytesPerVector { most = min((bytesPerVector - 5) * 2, dimension / 2) }
         most = max(1, min(most, IVFPQHeader.subspacesLimit))
         // The greatest number of parts that cuts the dimension without a part of zeros, an even one if there is.
         let fits = (1 ... most).reversed().filter { parts in
