@@ -36,6 +36,11 @@ extension IVFPQBuilder {
 
         let quantizer = try codebooks(sample, clusters.centroids)
         crew.report("codebooks", 1)
+        if let closeness = options.closeness {
+            header.closeness = closeness
+        } else {
+            header.closeness = try closeness(sample)
+        }
         let model = IVFPQModel(
             header: header, transform: transform, centroids: clusters.centroids, quantizer: quantizer)
         return (model, warnings)

@@ -26,6 +26,8 @@ package struct IVFPQHeader: Codable, Sendable, Hashable {
     /// Vectors that training saw, and how many there were to choose from.
     package var sampleCount = 0
     package var trainedCount = 0
+    /// How like the vectors near it a query is; see ``IVFPQTerm``. All terms of an index are made with one value.
+    package var closeness: Float = 1
     /// The mean squared distance of a vector from its centroid when the index was trained: what drift is measured against.
     package var trainingError = 0.0
     /// The mean squared distance of a vector from what its code stands for.

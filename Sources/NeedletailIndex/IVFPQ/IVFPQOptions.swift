@@ -13,6 +13,8 @@ package struct IVFPQOptions: Sendable {
     /// Vectors of which a centroid is made, where there are as many.
     package var pointsPerList: Int
     package var seed: UInt64
+    /// α of ``IVFPQTerm``; nil: found from the vectors.
+    package var closeness: Float?
 
     package init(
         nlist: Int, subspaces: Int, bits: Int = 4, rotates: Bool = false, isBalanced: Bool = false, pointsPerList: Int = 100,
