@@ -11,8 +11,8 @@ extension IVFPQBuilder {
         guard slots.count >= options.nlist else { throw .tooManyClusters(clusters: options.nlist, vectors: slots.count) }
         var warnings: [String] = []
         if slots.count < options.nlist * IVFPQOptions.fewPointsPerList {
-            warnings.append(
-                "\(slots.count) vectors are few to train \(options.nlist) lists on; \(max(1, slots.count / IVFPQOptions.fewPointsPerList)) lists or fewer would fit better")
+            let fitting = max(1, slots.count / IVFPQOptions.fewPointsPerList)
+            warnings.append("\(slots.count) vectors are few to train \(options.nlist) lists on; \(fitting) lists or fewer would fit better")
         }
         if slots.count < 16 << options.bits {
             warnings.append("\(slots.count) vectors are few to train codes of \(options.bits) bits on")

@@ -36,9 +36,9 @@ package struct IVFPQOptions: Sendable {
         guard (1 ... IVFPQHeader.nlistLimit).contains(nlist) else {
             throw .invalid("nlist is \(nlist); it must be 1 to \(IVFPQHeader.nlistLimit)")
         }
-        guard (1 ... min(dimension, IVFPQHeader.subspacesLimit)).contains(subspaces) else {
-            throw .invalid(
-                "\(subspaces) subspaces are not possible: they must be 1 to \(min(dimension, IVFPQHeader.subspacesLimit)) for \(dimension) dimensions")
+        let most = min(dimension, IVFPQHeader.subspacesLimit)
+        guard (1 ... most).contains(subspaces) else {
+            throw .invalid("\(subspaces) subspaces are not possible: they must be 1 to \(most) for \(dimension) dimensions")
         }
         guard bits == 4 || bits == 8 else { throw .invalid("codes of \(bits) bits are not possible: they have 4 or 8") }
         // Filling up is for a remainder: were a whole part zeros, it would cost its bits and say nothing.
