@@ -14,7 +14,7 @@ final class VectorTable {
 
     /// - Parameter component: makes one component; what it makes is then rounded to the element type.
     init(
-        metric: Metric, element: Element, dimension: Int, count: Int, blockShift: Int = 4, component: (Int) -> Float
+        metric: Metric, element: Element, dimension: Int, count: Int, blockShift: Int = 4, keepsValues: Bool = true, component: (Int) -> Float
     ) {
         self.metric = metric
         self.element = element
@@ -34,6 +34,7 @@ final class VectorTable {
                 vector.withUnsafeBufferPointer { element.encode($0, to: target) }
                 (memory + blockRows * stride + row * 4).storeBytes(
                     of: norm(of: target, dimension: dimension, element: element, metric: metric), as: Float.self)
+                if !keepsValues { continue }
                 var stored = vector
                 stored.withUnsafeMutableBufferPointer { buffer in
                     if let base = buffer.baseAddress { element.decode(target, count: dimension, to: base) }
@@ -50,11 +51,11 @@ final class VectorTable {
 
     var vectors: VectorBlocks { vectors(first: count) }
 
-    /// The first rows alone.
-    func vectors(first rows: Int) -> VectorBlocks {
+    /// The first rows alone, as they were before others came.
+    func vectors(first count: Int) -> VectorBlocks {
         VectorBlocks(
-            pointers: UnsafePointer(pointers), blockCount: blocks.count, blockShift: blockShift,
-            stride: dimension * element.byteCount, count: rows)
+            pointers: UnsafePointer(pointers), blockCount: (count + (1 << blockShift) - 1) >> blockShift, blockShift: blockShift,
+            stride: dimension * element.byteCount, count: count)
     }
 
     var index: FlatIndex { FlatIndex(vectors: vectors, dimension: dimension, metric: metric, element: element) }
@@ -93,6 +94,8 @@ struct Bitmap {
         words = [UInt64](repeating: 0, count: (count + 63) / 64)
         for slot in 0 ..< words.count * 64 where slot >= count || isSet(slot) { words[slot / 64] |= 1 << UInt64(slot % 64) }
     }
+
+    mutating func set(_ slot: Int) { words[slot / 64] |= 1 << UInt64(slot % 64) }
 
     func contains(_ slot: Int) -> Bool { words[slot / 64] >> UInt64(slot % 64) & 1 == 1 }
 }

@@ -8,5 +8,6 @@
 #include "nt_gemm.h"
 #include "nt_graph.h"
 #include "nt_nn.h"
+#include "nt_pq.h"
 #include "nt_rabitq.h"
 #include "nt_sha256.h"

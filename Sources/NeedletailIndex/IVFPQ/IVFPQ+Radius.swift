@@ -1,0 +1,64 @@
+import CNeedletailKernels
+import NeedletailStorage
+
+extension IVFPQIndex {
+    /// The rows of the `nprobe` nearest lists whose exact internal distance is at most `radius`, ascending.
+    ///
+    /// Estimates are too great by the squared error of the code on average, more or less by its size times the distance; rows
+    /// are refined as far as two such errors beyond the radius, so that few are missed.
+    ///
+    /// - Parameter limit: the nearest so many at most.
+    package func search(
+        within radius: Float, of query: UnsafeBufferPointer<Float>, nprobe: Int, limit: Int? = nil,
+        allowed: UnsafeBufferPointer<UInt64>? = nil, deleted: UnsafeBufferPointer<UInt64>? = nil, statistics: inout IVFPQStatistics
+    ) -> [Neighbor] {
+        precondition(query.count == header.dimension, "a query has the index's dimension")
+        guard header.rowCount > 0, !radius.isNaN, limit ?? 1 > 0, let base = query.baseAddress else { return [] }
+        _ = SlotMask(allowed: allowed, deleted: deleted, count: header.count)
+        let scratch = takeScratch()
+        defer { giveBack(scratch) }
+        var state = prepare(base, scratch, keep: 1)
+        state.query.keep = .max
+        state.query.threshold = estimateLimit(radius, base, scratch)
+        let probes = chooseLists(scratch, nprobe: nprobe)
+        var run = emptyRun(allowed, deleted)
+        let (offset, step) = (state.offset, state.step)
+        withUnsafeMutablePointer(to: &state.query) { query in
+            var pointer: UnsafeMutablePointer<nt_pq_query>? = query
+            for probe in probes {
+                let row = lists.row(Int(nt_key_slot(probe)))
+                let head = IVFPQList.Head(row)
+                if head.rowCount == 0 { continue }
+                guard nt_pq_enter(query, nt_key_distance(probe) + offset + head.termLeast, step, head.termStep) else { continue }
+                // Room for the whole list: nothing is dropped.
+                scratch.grow(keys: Int(query.pointee.count) + head.rowCount, keeping: Int(query.pointee.count))
+                query.pointee.keys = scratch.keys
+                query.pointee.capacity = UInt32(clamping: scratch.keyCapacity)
+                statistics.lists += 1
+                statistics.codes += head.rowCount
+                scan(row, head, &run, &pointer, count: 1)
+            }
+        }
+        let count = Int(state.query.count)
+        statistics.refined += count
+        let found = refine(scratch.keys, count, base, threshold: radius, scratch)
+        var keys = UnsafeMutableBufferPointer(start: scratch.keys, count: found)
+        keys.sort()
+        return keys.prefix(limit ?? found).map(Neighbor.init(key:))
+    }
+
+    /// As an estimate may be at most for the exact distance to be within `radius`, but for rare rows.
+    private func estimateLimit(_ radius: Float, _ query: UnsafePointer<Float>, _ scratch: IVFPQScratch) -> Float {
+        let error = Float(header.quantizationError)
+        switch header.metric {
+        case .l2, .cosine:
+            // 1 − cos is half the squared distance of vectors of unit length.
+            let squared = max(0, header.metric == .cosine ? 2 * radius : radius)
+            return squared + 1.5 * error + 2 * (squared * error).squareRoot()
+        case .dot:
+            let length = Float(nt_sqnorm_f32(scratch.query[0], header.paddedDimension).squareRoot())
+            let mean = nt_dot_f32(query, transform.mean.base, header.dimension)
+            return radius + mean + 4 * length * (error / Float(header.dimension)).squareRoot()
+        }
+    }
+}

@@ -1,0 +1,203 @@
+import CNeedletailKernels
+import NeedletailStorage
+
+extension IVFPQIndex {
+    /// What is searched for.
+    package struct Parameters: Sendable {
+        package var k: Int
+        /// Lists that are scanned, the nearest ones; 1 … nlist.
+        package var nprobe: Int
+        /// The exact distance is computed of the k × refineFactor rows that look nearest by their codes; 0: of none, distances are
+        /// then estimates.
+        package var refineFactor: Int
+
+        package init(k: Int, nprobe: Int, refineFactor: Int = 8) {
+            self.k = k
+            self.nprobe = nprobe
+            self.refineFactor = refineFactor
+        }
+    }
+
+    /// The rows that seem nearest, ascending by exact distance (by estimate without refinement).
+    ///
+    /// - Parameters:
+    ///   - query: `dimension` components.
+    ///   - allowed: bit set = slot may be returned; nil: all may. Covers the index's slots in whole words, as `deleted`.
+    ///   - deleted: bit set = slot is left out.
+    /// - Complexity: nlist distances, a table, nprobe / nlist of all codes and k × refineFactor distances.
+    package func search(
+        _ query: UnsafeBufferPointer<Float>, _ parameters: Parameters, allowed: UnsafeBufferPointer<UInt64>? = nil,
+        deleted: UnsafeBufferPointer<UInt64>? = nil, statistics: inout IVFPQStatistics
+    ) -> [Neighbor] {
+        precondition(query.count == header.dimension, "a query has the index's dimension")
+        guard parameters.k > 0, header.rowCount > 0, let base = query.baseAddress else { return [] }
+        let scratch = takeScratch()
+        defer { giveBack(scratch) }
+        let keep = keepCount(parameters)
+        scratch.reserve(keys: keep)
+        var state = prepare(base, scratch, keep: keep)
+        let probes = chooseLists(scratch, nprobe: parameters.nprobe)
+        scan(probes, &state, mask: SlotMask(allowed: allowed, deleted: deleted, count: header.count), allowed, deleted, &statistics)
+        return finish(&state.query, base, parameters, scratch, &statistics)
+    }
+
+    /// Rows that the scan keeps.
+    func keepCount(_ parameters: Parameters) -> Int {
+        let wanted = parameters.k.multipliedReportingOverflow(by: max(1, parameters.refineFactor))
+        return min(wanted.overflow ? header.rowCount : wanted.partialValue, header.rowCount)
+    }
+
+    /// A query ready to scan: its table, and what is added to every sum of it.
+    struct ScanState {
+        var query: nt_pq_query
+        /// The sum of the least entries of the table.
+        var offset: Float
+        var step: Float
+    }
+
+    /// Transforms a query, compares it with all centroids and makes its table.
+    func prepare(_ query: UnsafePointer<Float>, _ scratch: IVFPQScratch, keep: Int) -> ScanState {
+        transform.place(query: query, to: scratch.query[0])
+        transform.rotate(scratch.query[0], count: 1, scratch: scratch.query[1])
+        var prepared = nt_query(vector: UnsafeRawPointer(scratch.query[0]), dimension: header.paddedDimension, inverse_norm: 0)
+        for chunk in 0 ..< centroids.chunkCount {
+            let first = chunk << centroids.shift
+            let count = min(1 << centroids.shift, header.nlist - first)
+            if count > 0 { centroidKernels.many(&prepared, centroids.pointers[chunk], centroids.stride, nil, count, scratch.coarse.base + first) }
+        }
+        var state = ScanState(query: nt_pq_query(), offset: 0, step: 0)
+        makeTable(scratch.query[0], scratch, to: scratch.table, &state)
+        state.query.keep = UInt32(keep)
+        state.query.capacity = UInt32(scratch.keyCapacity)
+        state.query.keys = scratch.keys
+        return state
+    }
+
+    /// The table of a transformed query.
+    func makeTable(
+        _ query: UnsafePointer<Float>, _ scratch: IVFPQScratch, to table: UnsafeMutablePointer<UInt8>, _ state: inout ScanState
+    ) {
+        var book = quantizer.book
+        nt_pq_products(&book, query, header.metric == .dot ? -1 : -2, false, scratch.values.base)
+        // A quarter of the range of sums is left to terms.
+        state.step = nt_pq_quantize(
+            scratch.values.base, UInt32(header.subspaces), UInt32(1 << header.bits), 49_152, table, &state.offset)
+        state.query.table = UnsafePointer(table)
+        state.query.threshold = .infinity
+        state.query.count = 0
+    }
+
+    /// The lists nearest to the query, nearest first: their keys.
+    func chooseLists(_ scratch: IVFPQScratch, nprobe: Int) -> UnsafeMutableBufferPointer<UInt64> {
+        let wanted = max(1, min(nprobe, header.nlist))
+        let capacity = scratch.reserve(probes: wanted)
+        let found = nt_least_values(scratch.coarse.base, header.nlist, wanted, scratch.probes, capacity)
+        var probes = UnsafeMutableBufferPointer(start: scratch.probes, count: found)
+        probes.sort()
+        return probes
+    }
+
+    private func scan(
+        _ probes: UnsafeMutableBufferPointer<UInt64>, _ state: inout ScanState, mask: SlotMask, _ allowed: UnsafeBufferPointer<UInt64>?,
+        _ deleted: UnsafeBufferPointer<UInt64>?, _ statistics: inout IVFPQStatistics
+    ) {
+        var run = emptyRun(allowed, deleted)
+        let (offset, step) = (state.offset, state.step)
+        withUnsafeMutablePointer(to: &state.query) { query in
+            var pointer: UnsafeMutablePointer<nt_pq_query>? = query
+            for probe in probes {
+                let row = lists.row(Int(nt_key_slot(probe)))
+                let head = IVFPQList.Head(row)
+                if head.rowCount == 0 { continue }
+                guard nt_pq_enter(query, nt_key_distance(probe) + offset + head.termLeast, step, head.termStep) else { continue }
+                statistics.lists += 1
+                statistics.codes += head.rowCount
+                scan(row, head, &run, &pointer, count: 1)
+            }
+        }
+    }
+
+    /// A run of blocks but for where it is.
+    func emptyRun(_ allowed: UnsafeBufferPointer<UInt64>?, _ deleted: UnsafeBufferPointer<UInt64>?) -> nt_pq_run {
+        var run = nt_pq_run()
+        run.subspaces = UInt32(header.storedSubspaces)
+        run.slot_count = UInt32(header.count)
+        run.allowed = allowed?.baseAddress
+        run.deleted = deleted?.baseAddress
+        return run
+    }
+
+    /// Offers a list to queries that have entered it.
+    @inline(__always)
+    func scan(
+        _ row: UnsafeRawPointer, _ head: IVFPQList.Head, _ run: inout nt_pq_run,
+        _ queries: UnsafePointer<UnsafeMutablePointer<nt_pq_query>?>, count: Int
+    ) {
+        var left = head.rowCount
+        for number in 0 ..< head.runCount {
+            var (first, blockCount) = IVFPQList.run(row, number)
+            left -= blockCount * IVFPQHeader.blockRows
+            while blockCount > 0 {
+                // As far as the chunk goes.
+                let part = min(blockCount, (1 << blocks.shift) - first & ((1 << blocks.shift) - 1))
+                run.blocks = blocks.row(first).assumingMemoryBound(to: UInt8.self)
+                run.stride = blocks.stride
+                run.width = UInt32(IVFPQHeader.blockRows)
+                run.rows = part * IVFPQHeader.blockRows
+                scan(&run, queries, count: count)
+                first += part
+                blockCount -= part
+            }
+        }
+        guard left > 0 else { return }
+        run.blocks = tails.row(head.tailFirst).assumingMemoryBound(to: UInt8.self)
+        run.stride = 0
+        run.width = UInt32(IVFPQList.tailUnits(left) * IVFPQHeader.tailRows)
+        run.rows = left
+        scan(&run, queries, count: count)
+    }
+
+    @inline(__always)
+    private func scan(_ run: inout nt_pq_run, _ queries: UnsafePointer<UnsafeMutablePointer<nt_pq_query>?>, count: Int) {
+        if header.bits == 4 { nt_pq_scan4(queries, count, &run) } else { nt_pq_scan8(queries, count, &run) }
+    }
+
+    /// The best of the rows that a scan kept, by exact distance.
+    func finish(
+        _ query: inout nt_pq_query, _ vector: UnsafePointer<Float>, _ parameters: Parameters, _ scratch: IVFPQScratch,
+        _ statistics: inout IVFPQStatistics
+    ) -> [Neighbor] {
+        var count = Int(query.count)
+        guard count > 0, let keys = query.keys else { return [] }
+        if count > Int(query.keep) {
+            nt_least_keys(keys, count, Int(query.keep))
+            count = Int(query.keep)
+        }
+        if parameters.refineFactor == 0 {
+            let scale: Float = header.metric == .cosine ? 0.5 : 1
+            let offset = header.metric == .dot ? -nt_dot_f32(vector, transform.mean.base, header.dimension) : 0
+            return UnsafeMutableBufferPointer(start: keys, count: count).sorted().prefix(parameters.k).map {
+                Neighbor(slot: nt_key_slot($0), distance: nt_key_distance($0) * scale + offset)
+            }
+        }
+        statistics.refined += count
+        let found = refine(keys, count, vector, threshold: .infinity, scratch)
+        let least = min(parameters.k, found)
+        guard least > 0 else { return [] }
+        nt_least_keys(keys, found, least)
+        var best = UnsafeMutableBufferPointer(start: keys, count: least)
+        best.sort()
+        return best.map(Neighbor.init(key:))
+    }
+
+    /// Puts the keys of exact distances in the place of estimates. Returns how many are at most `threshold`.
+    func refine(
+        _ keys: UnsafeMutablePointer<UInt64>, _ count: Int, _ vector: UnsafePointer<Float>, threshold: Float, _ scratch: IVFPQScratch
+    ) -> Int {
+        let slots = scratch.slots
+        for i in 0 ..< count { slots[i] = nt_key_slot(keys[i]) }
+        let prepared = PreparedQueries(vector, count: 1, dimension: header.dimension, metric: header.metric, element: header.element)
+        var rows = vectors.rows
+        return kernels.scan_slots(prepared.queries, &rows, slots, count, threshold, keys)
+    }
+}
