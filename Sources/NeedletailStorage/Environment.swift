@@ -55,6 +55,7 @@ package final class Environment: Sendable {
     package func close() { close(isExplicit: true) }
 
     private func close(isExplicit: Bool) {
+        if isExplicit { core.writer.requireOutsideOfWrites() }
         let wasOpen = state.lock.withLock {
             let wasOpen = state.isOpen
             state.isOpen = false
@@ -62,7 +63,7 @@ package final class Environment: Sendable {
             return wasOpen
         }
         guard wasOpen else { return }
-        core.writer.removeHandle(isExplicit: isExplicit)
+        core.writer.removeHandle()
         FileRegistry.shared.release(core)
     }
 

@@ -53,10 +53,9 @@ final class WriterQueue: @unchecked Sendable {
 
     /// Waits until the queue is empty; the last handle also ends the thread. A handle may also lose its last reference on
     /// the writer thread itself, when a finished request lets go of what its body held: then there is nothing to wait for.
-    func removeHandle(isExplicit: Bool) {
+    func removeHandle() {
         lock.lock()
         let isWriter = isOnWriterThread
-        precondition(!(isExplicit && isWriter), "a database cannot be closed from within its own write")
         if !isWriter {
             while !queue.isEmpty || isBusy { lock.wait() }
         }
@@ -66,6 +65,11 @@ final class WriterQueue: @unchecked Sendable {
             while isRunning, handles == 0 { lock.wait() }
         }
         lock.unlock()
+    }
+
+    /// Called before a handle is closed, which waits for the calls under way: from within one of them, for ever.
+    func requireOutsideOfWrites() {
+        lock.withLock { precondition(!isOnWriterThread, "a database cannot be closed from within its own write") }
     }
 
     private var isOnWriterThread: Bool { isCurrent(thread) || isCurrent(guest) }
