@@ -72,5 +72,10 @@ struct IndexParameters: Codable, Sendable {
         guard header.metric == schema.metric.indexMetric, header.element == schema.element.indexElement, header.dimension == schema.dimension,
               header.count == descriptor.coveredCount
         else { throw damaged("it was built for other vectors") }
+        guard 0 ... header.count ~= measuredCount, 0 ... header.count ~= unlinkedCount, header.calibration.count <= 1_000,
+              header.calibration.allSatisfy({
+                  1 ... Collection.maximumK ~= $0.k && IndexDescription.possibleEfSearch ~= $0.efSearch && 0 ... 1 ~= $0.recall
+              })
+        else { throw damaged("its counts or its recall are out of range") }
     }
 }

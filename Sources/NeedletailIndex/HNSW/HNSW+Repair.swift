@@ -17,7 +17,7 @@ struct UpperSurvivors {
             let node = base.upperNode(number)
             // What no builder writes, and a damaged file may hold, is left out like a dead node.
             guard (nextSlot ..< base.header.count).contains(Int(node.slot)), !source.isDeleted(Int(node.slot)),
-                (1 ... UInt32(base.header.maxLevel)).contains(node.level),
+                node.level >= 1, node.level <= base.header.maxLevel,
                 UInt64(node.first_list) + UInt64(node.level) <= UInt64(base.header.upperListCount)
             else { continue }
             renumbered[Int(number)] = UInt32(survivors.count)
