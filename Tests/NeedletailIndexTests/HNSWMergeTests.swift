@@ -49,6 +49,19 @@ struct HNSWMergeTests {
         #expect(merged.contents.allSatisfy { $0.chunks.allSatisfy { $0 == nil } })
     }
 
+    @Test("slots that were left out before are not counted among the dead again", arguments: [0, 100])
+    func leftOutBefore(more: Int) throws {
+        var random = SeededGenerator(seed: 7)
+        let table = VectorTable.clustered(.l2, .f32, dimension: 16, count: 3000, &random)
+        let dead = Bitmap(count: 3000) { $0 < 2900 && $0 % 4 != 0 }
+        let build = try table.build(HNSWOptions(m: 8, efConstruction: 60), deleted: dead, first: 2900)
+        defer { withExtendedLifetime(build) {} }
+        let merged = try table.merge(try build.graph(vectors: table.vectors(first: 2900)), rows: 2900 + more, deleted: dead)
+        #expect(!merged.isFresh)
+        #expect(try merged.graph(vectors: table.vectors(first: 2900 + more)).invariants(deleted: dead) == [])
+        if more == 0 { #expect(merged.contents.allSatisfy { $0.chunks.allSatisfy { $0 == nil } }) }
+    }
+
     @Test("one thread makes the same graph of the same merge")
     func isDeterministic() throws {
         var random = SeededGenerator(seed: 4)

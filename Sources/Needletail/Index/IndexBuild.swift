@@ -67,16 +67,20 @@ struct IndexBuild: Sendable {
             let table = try collection.table()
             guard let index = try ReadView.of(table, collection).graph() else { throw collection.noIndex() }
             let before = index.information(table)
-            guard before.tailCount > 0 || before.deletedCount > 0 else { return (0, 0) }
+            // Slots behind it are looked through by every search, even if all of their records have been deleted.
+            guard index.coveredCount < table.slotCount || before.deletedCount > 0 else { return (0, 0) }
             let header = index.parameters.header
             let description = IndexDescription.hnsw(
                 m: header.m, efConstruction: header.efConstruction, quantization: before.quantization, seed: header.seed)
-            let built = try building { () throws(HNSWBuildError) in try builder(table, description).merge(into: index.graph) }
+            // Recall changes slowly with the number of records: a fifth more, fewer or replaced is worth a new measurement.
+            let known = index.parameters.measuredCount
+            let hasChanged = max(abs(table.liveCount - known), before.tailCount) > known / 5
+            let built = try building { () throws(HNSWBuildError) in
+                try builder(table, description).merge(into: index.graph, remeasures: hasChanged)
+            }
             let unlinked = table.deletedCount(in: 0 ..< built.header.count)
             let live = built.header.count - unlinked
-            // Recall changes slowly with the number of records: a fifth more or fewer is worth a new measurement.
-            let known = index.parameters.measuredCount
-            let isStale = abs(live - known) * 5 > known
+            let isStale = hasChanged || built.isFresh
             let points = isStale ? try measure(built, table, unlinkedCount: unlinked) : header.calibration
             try install(
                 built, calibration: points, measuredCount: isStale ? live : known, unlinkedCount: unlinked, start: start,

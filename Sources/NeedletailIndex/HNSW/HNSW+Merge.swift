@@ -14,9 +14,11 @@ extension HNSWBuilder {
     /// A graph over all slots that are not deleted, made of one that covers the first of them. The graph's own parameters
     /// stand; of `options` only threads and memory limit are read.
     ///
+    /// - Parameter remeasures: whether to measure anew what searches go by, as a graph that has changed much needs. Recall by
+    ///   efSearch is another one then, and must be measured again too; so must it where the graph is built afresh.
     /// - Complexity: as a build of the new slots alone, and a copy of the lists; one selection of neighbours for each node
     ///   that leads to a deleted one.
-    package func merge(into base: HNSWGraph) throws(HNSWBuildError) -> HNSWBuild {
+    package func merge(into base: HNSWGraph, remeasures: Bool = false) throws(HNSWBuildError) -> HNSWBuild {
         let count = source.vectors.count, covered = base.header.count
         guard base.header.dimension == source.dimension, base.header.metric == source.metric, base.header.element == source.element else {
             throw .invalid("the graph was built over vectors of another metric, element or dimension")
@@ -29,14 +31,18 @@ extension HNSWBuilder {
         options.seed = base.header.seed
         var builder = self
         builder.options = options
-        return try builder.extend(base)
+        return try builder.extend(base, remeasures: remeasures)
     }
 
-    private func extend(_ base: HNSWGraph) throws(HNSWBuildError) -> HNSWBuild {
+    private func extend(_ base: HNSWGraph, remeasures: Bool) throws(HNSWBuildError) -> HNSWBuild {
         let count = source.vectors.count, covered = base.header.count
-        let dead = (0 ..< covered).reduce(0) { $0 + (source.isDeleted($1) ? 1 : 0) }
-        let isWorthwhile = base.header.entrySlot != nil && Double(dead) <= Self.deadShareLimit * Double(covered)
-            && count / Self.growthLimit <= covered
+        let deleted = (0 ..< covered).reduce(0) { $0 + (source.isDeleted($1) ? 1 : 0) }
+        // A slot that was left out before is no node, and is never used again: such slots only become more.
+        let dead = (0 ..< covered).reduce(0) { $0 + (source.isDeleted($1) && base.list(level: 0, UInt32($1))[0] != NT_NO_NODE ? 1 : 0) }
+        let linked = covered - deleted + dead
+        let added = (covered ..< count).reduce(0) { $0 + (source.isDeleted($1) ? 0 : 1) }
+        let isWorthwhile = base.header.entrySlot != nil && linked > 0 && Double(dead) <= Self.deadShareLimit * Double(linked)
+            && (linked - dead + added) / Self.growthLimit <= linked
         guard isWorthwhile else { return try build() }
 
         try options.validate(count: count)
@@ -72,7 +78,7 @@ extension HNSWBuilder {
             try insert(new, into: graph, firstNode: old.survivors.count, slots: covered ..< count, workers: workers)
             try connect(graph, worker: workers)
         }
-        return try finish(header, graph, codes, covered: covered, base: base)
+        return try finish(header, graph, codes, covered: covered, base: base, remeasures: remeasures)
     }
 }
 

@@ -59,6 +59,9 @@ package final class HNSWBuild: @unchecked Sendable {
         self.base = base
     }
 
+    /// Whether it was built afresh, not out of another.
+    package var isFresh: Bool { base == nil }
+
     /// The arrays by ``HNSWArray``; valid as long as this object.
     package var rows: [ChunkedRows] { arrays.map(\.view) }
 
@@ -147,7 +150,7 @@ package struct HNSWBuilder {
             try insert(upper, into: graph, firstNode: 0, slots: 0 ..< count, workers: workers)
             try connect(graph, worker: workers)
         }
-        return try finish(header, graph, codes, covered: 0, base: nil)
+        return try finish(header, graph, codes, covered: 0, base: nil, remeasures: true)
     }
 
     func emptyHeader() -> HNSWHeader {
@@ -182,7 +185,9 @@ package struct HNSWBuilder {
         }
     }
 
-    func finish(_ header: HNSWHeader, _ graph: BuildGraph, _ codes: MutableRows, covered: Int, base: HNSWGraph?) throws(HNSWBuildError) -> HNSWBuild {
+    func finish(
+        _ header: HNSWHeader, _ graph: BuildGraph, _ codes: MutableRows, covered: Int, base: HNSWGraph?, remeasures: Bool
+    ) throws(HNSWBuildError) -> HNSWBuild {
         var header = header
         header.maxLevel = graph.maxLevel
         header.entrySlot = graph.entrySlot == NT_NO_NODE ? nil : graph.entrySlot
@@ -196,7 +201,7 @@ package struct HNSWBuilder {
         while arrays.count < HNSWArray.allCases.count { arrays.append(try MutableRows(stride: 64, count: 0)) }
         let working = Self.workingByteCount(count: header.count, covered: covered, upper: header.upperCount, options: options)
         let peak = arrays.reduce(working) { $0 + $1.memoryByteCount }
-        if base == nil, header.quantization == .rabitq {
+        if remeasures, header.quantization == .rabitq {
             let built = HNSWBuild(header: header, arrays: arrays, peakByteCount: peak, base: base)
             if let graph = try? built.graph(vectors: source.vectors) {
                 header.neighborCodes?.reaches = Self.measureReaches(graph, deleted: source.deleted)
