@@ -16,6 +16,7 @@ extension Collection {
     ///   - threads: How many threads build: all cores unless you say otherwise. More than one build a slightly different graph
     ///     each time, equally good.
     ///   - memoryLimit: The most memory in bytes that the build may take beyond the file's own map: no limit unless you set one.
+    ///     The write that installs the index holds as much as it writes, at most the index once more, which is not counted.
     ///   - progress: Called now and then, on no particular thread.
     /// - Returns: The index as installed.
     /// - Throws: `invalidArgument` for a parameter out of its range or a memory limit that is too low, `indexConflict` where

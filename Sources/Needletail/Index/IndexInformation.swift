@@ -47,7 +47,7 @@ public struct IndexBuildReport: Sendable, Hashable, Codable {
     public var seconds: Double
     /// Threads that built.
     public var threads: Int
-    /// The most memory that the build held at a time, in bytes, beyond the file's own map.
+    /// The most memory that the build held at a time, in bytes, beyond the file's own map and the write that installed it.
     public var memoryByteCount: Int
 
     /// Makes a report.
