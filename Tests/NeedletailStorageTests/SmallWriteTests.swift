@@ -15,6 +15,15 @@ import Testing
         }
     }
 
+    @Test("closing from within a write stops the process instead of waiting for itself", .timeLimit(.minutes(1)))
+    func closingWithin() async {
+        await #expect(processExitsWith: .failure) {
+            let folder = try TemporaryFolder()
+            let environment = try Environment(path: folder.path("a.ntl"))
+            try await environment.write(isSmall: true) { _ throws(StorageError) in environment.close() }
+        }
+    }
+
     @Test("small and large writes of many tasks at once are all done, one at a time; those that throw change nothing", .timeLimit(.minutes(10)))
     func mixture() async throws {
         let folder = try TemporaryFolder()
