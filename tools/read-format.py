@@ -189,7 +189,24 @@ class Index:
             need(slot < covered and 1 <= level <= header["maxLevel"] and first + level <= len(upper_links), "an upper node is malformed")
         for row in upper_links:
             need(all(number < len(nodes) for number in self.neighbors(row, header["m"])), "an upper link leads nowhere")
+        self.check_blocks(links, header)
         need(header.get("entrySlot", 0) < max(covered, 1), "the entry point is not a node")
+
+    def check_blocks(self, links, header):
+        """Neighbour blocks name the neighbours that the lists name, and are infinitely far where there is none."""
+        blocks = self.arrays[4]
+        need(len(blocks) == (len(links) if header["quantization"] == "rabitq" else 0), "neighbour blocks are missing or surplus")
+        size = 256 + 4 * -(-header["dimension"] // 64) * 64
+        need(not blocks or "neighborCodes" in header, "neighbour blocks without their rotation")
+        for row, block in zip(links, blocks):
+            found = self.neighbors(row, 2 * header["m"])
+            need(len(block) == -(-2 * header["m"] // 32) * size, "a neighbour block has another size")
+            slots, infinite = (), ()
+            for group in range(0, len(block), size):
+                slots += struct.unpack_from("<32I", block, group)
+                infinite += tuple(word == 0x7F80 for word in struct.unpack_from("<32H", block, group + 128))
+            need(slots[:len(found)] == found and all(slot == 0xFFFFFFFF for slot in slots[len(found):]), "a neighbour block has other neighbours than its list")
+            need(not any(infinite[:len(found)]) and all(infinite[len(found):]), "a neighbour block counts other neighbours than it names")
 
     def line(self, table):
         line = {"table": table.description["name"], "index": self.description["name"], "kind": self.description["kind"],

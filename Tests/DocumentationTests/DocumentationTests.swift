@@ -38,7 +38,7 @@ struct DocumentationTests {
         let results = try await Examples.colours(folder.url.path)
         #expect(results.map(\.id) == [2])
         #expect(abs(results[0].distance - 0.2449) < 0.0001)
-        #expect(results.plan.description == "exact scan of 1 records")
+        #expect(results.plan.description == "exact scan of 1 record")
     }
 
     @Test("the steps of Getting started run")

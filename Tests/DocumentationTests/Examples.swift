@@ -56,7 +56,7 @@ enum Examples {
         for hit in hits {
             print(hit.id, hit.fields["name"] ?? "-", hit.distance)      // 2 orange 0.244…
         }
-        print(hits.plan)                                               // exact scan of 1 records
+        print(hits.plan)                                               // exact scan of 1 record
         // end
         return hits
     }

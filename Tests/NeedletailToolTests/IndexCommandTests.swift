@@ -41,24 +41,33 @@ struct IndexCommandTests {
         try bytes.write(to: folder.url.appendingPathComponent(name))
     }
 
+    /// A truth of other data: its last row names a record that is not there.
+    private func writeForeignTruth(_ name: String) throws {
+        var bytes = Data()
+        for row in 0 ..< 60 {
+            for number in [10] + (0 ..< 9) + [row == 59 ? 3_000 : 9] { withUnsafeBytes(of: Int32(number).littleEndian) { bytes.append(contentsOf: $0) } }
+        }
+        try bytes.write(to: folder.url.appendingPathComponent(name))
+    }
+
     private func object(_ text: String) throws -> [String: Any] {
         try #require(JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
     }
 
-    /// A collection `v` of 3,000 vectors in t.ntl, with queries and truth beside it.
-    private func load() throws -> (rows: [[Float]], queries: [[Float]]) {
+    /// A collection `v` of 3,000 vectors in t.ntl, with queries, which are returned, and truth beside it.
+    private func load() throws -> [[Float]] {
         var random = SeededGenerator(seed: seed)
         let rows = Self.vectors(3_000, dimension: 12, &random), queries = Self.vectors(60, dimension: 12, &random)
         try write("base.fvecs", rows)
         try write("query.fvecs", queries)
         try writeTruth("truth.ivecs", rows, queries)
         #expect(try run("load", "t.ntl", "v", "base.fvecs").status == 0)
-        return (rows, queries)
+        return queries
     }
 
     @Test("an index is built, told of, used by another process, brought up to date, checked and dropped")
     func life() throws {
-        let (rows, queries) = try load()
+        let queries = try load()
         let build = try run("index", "t.ntl", "v", "--type", "hnsw", "--m", "8", "--ef-construction", "60", "--threads", "2")
         #expect(build.status == 0 && build.errors.isEmpty, "\(build.errors)")
         #expect(build.output.hasPrefix("Built an index of 'v': hnsw, m 8, efConstruction 60, sq8, 3,000 records, "), "\(build.output)")
@@ -66,11 +75,13 @@ struct IndexCommandTests {
         let search = try run("search", "t.ntl", "v", "--vector", vector, "--ef", "80")
         #expect(search.lines.last?.contains("records; hnsw with efSearch 80, recall about ") == true, "\(search.output)")
         let exact = try run("search", "t.ntl", "v", "--vector", vector, "--exact")
-        #expect(exact.lines.last?.contains("exact scan of 3000 records") == true)
+        #expect(exact.lines.last?.contains("exact scan of 3,000 records") == true)
 
         var random = SeededGenerator(seed: seed + 1)
-        try write("more.fvecs", rows + Self.vectors(500, dimension: 12, &random))
-        #expect(try run("load", "t.ntl", "v", "more.fvecs", "--resume").status == 0)
+        try write("more.fvecs", Self.vectors(500, dimension: 12, &random))
+        let alone = try run("load", "t.ntl", "v", "more.fvecs")
+        #expect(alone.status == 65 && alone.errors.contains("new files come behind the ones loaded before"), "\(alone.errors)")
+        #expect(try run("load", "t.ntl", "v", "base.fvecs", "more.fvecs", "--resume").status == 0)
         let info = try run("info", "t.ntl")
         #expect(info.output.contains("hnsw, m 8, efConstruction 60, sq8, 3,000 records") && info.output.contains("recall@10 "), "\(info.output)")
         #expect(info.output.contains("500 newer records compared one by one"))
@@ -121,7 +132,8 @@ struct IndexCommandTests {
         (["index", "t.ntl", "v", "--type", "tree"], 64, "hnsw"),
         (["index", "t.ntl", "v", "--type", "hnsw", "--m", "1"], 64, "m of 1"),
         (["index", "t.ntl", "v", "--type", "hnsw", "--ef-construction", "8"], 64, "efConstruction of 8"),
-        (["index", "t.ntl", "v", "--type", "hnsw", "--memory-limit", "1k"], 64, "memory"),
+        (["index", "t.ntl", "v", "--type", "hnsw", "--memory-limit", "1k"], 64, "MiB of memory to build, more than the limit of 1,024 bytes"),
+        (["index", "t.ntl", "v", "--drop"], 64, "nothing to drop"),
         (["index", "t.ntl", "v", "--type", "hnsw", "--memory-limit", "lots"], 64, "memory-limit"),
         (["index", "t.ntl", "v", "--drop", "--m", "8"], 64, "--drop"),
         (["index", "t.ntl", "w", "--type", "hnsw"], 64, "no collection 'w'"),
@@ -133,12 +145,15 @@ struct IndexCommandTests {
         (["bench", "t.ntl", "v", "--queries", "none.fvecs", "--exact"], 74, "none.fvecs"),
         (["bench", "t.ntl", "v", "--queries", "query.fvecs", "--truth", "query.fvecs", "--exact"], 65, "query.fvecs"),
         (["bench", "t.ntl", "v", "--queries", "query.fvecs", "--truth", "truth.ivecs", "-k", "11", "--exact"], 65, "recall@11"),
-        (["bench", "t.ntl", "v", "--queries", "query.fvecs", "--ef", "20"], 64, "has none"),
+        (["bench", "t.ntl", "v", "--queries", "query.fvecs", "--truth", "foreign.ivecs", "--exact"], 65, "record 3,000"),
+        (["bench", "t.ntl", "v", "--queries", "query.fvecs", "--exact", "--ef", "20"], 64, "has no index"),
+        (["bench", "t.ntl", "v", "--queries", "query.fvecs", "--ef", "20,5"], 64, "--ef"),
         (["bench", "t.ntl", "v", "--queries", "query.fvecs", "--recall", "2"], 64, "--recall"),
         (["bench", "t.ntl", "v", "--queries", "query.fvecs", "--threads", "0"], 64, "--threads"),
     ])
     func refusals(arguments: [String], status: Int32, word: String) throws {
         _ = try load()
+        try writeForeignTruth("foreign.ivecs")
         let run = try ToolRun(arguments, in: folder.url)
         #expect(run.status == status && run.output.isEmpty, "\(run.status) \(run.output)")
         #expect(run.errors.contains(word), "\(run.errors)")

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Foundation
 
-/// The command line, as DESIGN.md fixes it.
+/// The command line.
 @main
 struct RootCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -18,10 +18,10 @@ public enum SearchPlan: Sendable, Hashable, CustomStringConvertible {
     /// The plan in a few words.
     public var description: String {
         switch self {
-        case .exact(let compared): "exact scan of \(compared) records"
+        case .exact(let compared): "exact scan of \(NumberText.counted(compared, "record"))"
         case .hnsw(let efSearch, let tail, let matching, let recall):
-            "hnsw with efSearch \(efSearch)" + (matching.map { " among \($0) matching records" } ?? "")
-                + (tail > 0 ? " and an exact scan of \(tail) newer records" : "") + ", recall about \(Self.rounded(recall))"
+            "hnsw with efSearch \(efSearch)" + (matching.map { " among \(NumberText.counted($0, "matching record"))" } ?? "")
+                + (tail > 0 ? " and an exact scan of \(NumberText.counted(tail, "newer record"))" : "") + ", recall about \(Self.rounded(recall))"
         }
     }
 

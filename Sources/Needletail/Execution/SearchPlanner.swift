@@ -11,7 +11,7 @@ struct SearchRequest: Sendable {
     /// Throws where a parameter is out of its range, or says the opposite of another.
     func validate() throws(NeedletailError) {
         guard (1 ... Collection.maximumK).contains(k) else {
-            throw NeedletailError(.invalidArgument, "\(k) neighbours cannot be asked for: from 1 to \(Collection.maximumK) can", actual: k)
+            throw NeedletailError(.invalidArgument, "\(k) neighbours cannot be asked for: from 1 to \(NumberText.count(Collection.maximumK)) can", actual: k)
         }
         guard (1 ... 1_024).contains(threads) else {
             throw NeedletailError(.invalidArgument, "\(threads) threads are not possible: from 1 to 1,024 are", actual: threads)
@@ -22,7 +22,7 @@ struct SearchRequest: Sendable {
         guard let efSearch else { return }
         guard IndexDescription.possibleEfSearch.contains(efSearch) else {
             throw NeedletailError(
-                .invalidArgument, "an efSearch of \(efSearch) is not possible: from 1 to \(IndexDescription.possibleEfSearch.upperBound) are",
+                .invalidArgument, "an efSearch of \(efSearch) is not possible: from 1 to \(NumberText.count(IndexDescription.possibleEfSearch.upperBound)) are",
                 actual: efSearch)
         }
         guard efSearch >= k else {

@@ -36,7 +36,7 @@ extension Collection {
     /// - Throws: `unknownIndex` where there is none.
     public func dropIndex() async throws(NeedletailError) {
         let wasThere = try await write(.full) { table throws(StorageError) in try table.dropIndex(IndexParameters.name) }
-        guard wasThere else { throw noIndex() }
+        guard wasThere else { throw noIndex("there is nothing to drop") }
         database.indexes.forget(tableID)
     }
 
@@ -59,8 +59,8 @@ extension Collection {
         try await IndexBuild(self, threads: threads, memoryLimit: memoryLimit, progress: progress).optimize()
     }
 
-    func noIndex() -> NeedletailError {
-        NeedletailError(.unknownIndex, "collection '\(name)' of \(database.path) has no index: create one first", path: database.path)
+    func noIndex(_ remedy: String = "create one first") -> NeedletailError {
+        NeedletailError(.unknownIndex, "collection '\(name)' of \(database.path) has no index: \(remedy)", path: database.path)
     }
 }
 

@@ -120,10 +120,10 @@ struct IndexBuild: Sendable {
             case .cancelled: throw cancelled()
             case .memoryLimit(let needed, let limit):
                 throw NeedletailError(
-                    .invalidArgument, "the index needs \(needed) bytes of memory to build, the limit is \(limit): raise it, or lower m",
+                    .invalidArgument, "the index needs \(NumberText.bytesNeeded(needed)) of memory to build, more than the limit of \(NumberText.count(limit)) bytes: raise it, or lower m",
                     expected: needed, actual: limit)
             case .outOfMemory(let byteCount):
-                throw NeedletailError(.io, "the system has no \(byteCount) bytes of memory left for the index: free some, or lower m")
+                throw NeedletailError(.io, "the system has no \(NumberText.bytesNeeded(byteCount)) of memory left for the index: free some, or lower m")
             case .invalid(let reason): throw NeedletailError(.invalidArgument, reason)
             }
         }

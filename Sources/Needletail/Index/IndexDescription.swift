@@ -44,7 +44,7 @@ extension IndexDescription {
             guard (m ... Self.maximumEfConstruction).contains(efConstruction) else {
                 throw NeedletailError(
                     .invalidArgument,
-                    "an efConstruction of \(efConstruction) is not possible: from m, which is \(m), to \(Self.maximumEfConstruction) are; 200 suits most",
+                    "an efConstruction of \(efConstruction) is not possible: from m, which is \(m), to \(NumberText.count(Self.maximumEfConstruction)) are; 200 suits most",
                     actual: efConstruction)
             }
         }

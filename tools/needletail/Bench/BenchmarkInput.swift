@@ -28,7 +28,7 @@ struct BenchmarkTruth: Sendable {
     let nearest: [Set<RecordID>]
 
     /// Reads rows of record numbers, each row preceded by their count, as 32-bit integers (`.ivecs`).
-    init(path: String, k: Int, queries: BenchmarkQueries) throws {
+    init(path: String, k: Int, queries: BenchmarkQueries, collection: Needletail.Collection) throws {
         let file = try MappedFile(path: path)
         let bytes = file.bytes
         func number(_ offset: Int) -> Int { Int(Int32(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: Int32.self))) }
@@ -47,6 +47,7 @@ struct BenchmarkTruth: Sendable {
             throw ToolFailure(.badData, "\(path) holds the \(width) nearest of each query: recall@\(k) needs \(k); lower -k, or leave out --truth to compute it")
         }
         var nearest: [Set<RecordID>] = []
+        var largest = (id: -1, row: 0)
         for row in queries.vectors.indices {
             let offset = row * stride
             guard number(offset) == width else {
@@ -57,6 +58,13 @@ struct BenchmarkTruth: Sendable {
                 throw InputError(path, .row(row, offset: offset), "numbers that no record can have; is this an .ivecs file?")
             }
             nearest.append(Set(ids.map { RecordID.int(Int64($0)) }))
+            if let id = ids.max(), id > largest.id { largest = (id, row) }
+        }
+        // The truth of other data would make every recall 0 without a word; its largest number tells most of them.
+        if try collection.get(.int(Int64(largest.id)), select: .none) == nil {
+            throw InputError(
+                path, .row(largest.row, offset: largest.row * stride),
+                "it names record \(Format.count(largest.id)), which collection '\(collection.name)' does not have; leave out --truth to compute it")
         }
         self.nearest = nearest
         withExtendedLifetime(file) {}

@@ -25,10 +25,10 @@ struct BenchCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The true nearest of each query, by row.", valueName: "file.ivecs"), completion: .file(extensions: ["ivecs"]))
     var truth: String?
 
-    @Option(name: .customShort("k"), help: ArgumentHelp("How many to find (default: 10).", valueName: "n"))
+    @Option(name: .customShort("k"), help: ArgumentHelp("How many to find.", valueName: "n"))
     var k = 10
 
-    @Option(name: .customLong("ef"), help: ArgumentHelp("Settings of efSearch to measure.", valueName: "a,b,…"))
+    @Option(name: .customLong("ef"), help: ArgumentHelp("Settings of efSearch to measure, each at least k.", valueName: "a,b,…"))
     var efSearch: NumberList<Int>?
 
     @Option(help: ArgumentHelp("Recalls to aim at, each measured with the setting that the index was calibrated to.", valueName: "a,b,…"))
@@ -40,10 +40,10 @@ struct BenchCommand: AsyncParsableCommand {
     @Option(name: .customLong("where"), help: ArgumentHelp("Only records that match this filter take part.", valueName: "filter"))
     var filter: String?
 
-    @Option(help: ArgumentHelp("Threads that ask, each one query at a time (default: 1).", valueName: "n"))
+    @Option(help: ArgumentHelp("Threads that ask, each one query at a time.", valueName: "n"))
     var threads = 1
 
-    @Option(help: ArgumentHelp("The least time to measure each setting for (default: 1).", valueName: "s"))
+    @Option(help: ArgumentHelp("The least time to measure each setting for.", valueName: "s"))
     var seconds = 1.0
 
     @Flag(help: "Print one JSON object a setting and line.")
@@ -53,6 +53,9 @@ struct BenchCommand: AsyncParsableCommand {
         if k < 1 { throw ValidationError("-k must be at least 1.") }
         if !(1 ... 1024).contains(threads) { throw ValidationError("--threads must be from 1 to 1,024.") }
         if !(seconds > 0 && seconds <= 86_400) { throw ValidationError("--seconds must be above 0 and at most 86,400.") }
+        for value in efSearch?.values ?? [] where value < k {
+            throw ValidationError("--ef \(value) cannot find \(k): it must be at least -k.")
+        }
         for target in recall?.values ?? [] where !(target > 0 && target <= 1) {
             throw ValidationError("--recall must be above 0 and at most 1.")
         }
@@ -69,11 +72,15 @@ struct BenchCommand: AsyncParsableCommand {
         let database = try Database.existing(target.database, mode: .readOnly)
         let collection = try database.collection(target.collection)
         let filter = try filter.map { try Filter(parsing: $0) }
+        // Known before minutes of measuring.
+        if efSearch != nil, try collection.index() == nil {
+            throw ToolFailure(.usage, "collection '\(collection.name)' has no index for --ef to set: make one with 'needletail index', or leave --ef out")
+        }
         let queries = try BenchmarkQueries(path: queries, collection: collection)
         let cores = ProcessInfo.processInfo.activeProcessorCount
         let truth: BenchmarkTruth
         if let path = self.truth, filter == nil {
-            truth = try BenchmarkTruth(path: path, k: k, queries: queries)
+            truth = try BenchmarkTruth(path: path, k: k, queries: queries, collection: collection)
         } else {
             truth = try BenchmarkTruth(searching: collection, for: queries, k: k, filter: filter, threads: cores)
         }

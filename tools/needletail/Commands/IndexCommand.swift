@@ -27,7 +27,7 @@ struct IndexCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Candidates that a record's links are chosen from, m to 2,000 (default: 200).", valueName: "n"))
     var efConstruction: Int?
 
-    @Option(help: "The short form of vectors that a search reads on its way (default: automatic).")
+    @Option(help: "The short form of vectors that a search reads on its way (default: automatic, which is rabitq from 256 dimensions on, below that sq8, or none for i8).")
     var quantization: Quantization?
 
     @Option(help: ArgumentHelp("Where random levels come from (default: 0); with one thread, the same seed builds the same index.", valueName: "n"))

@@ -44,7 +44,7 @@ struct LoadCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Rows a transaction (default: about 2 MiB of vectors).", valueName: "n"))
     var batch: Int?
 
-    @Flag(help: "Go on after the rows that are there already.")
+    @Flag(help: "Go on after the rows that are there already. New files of numbered rows come behind those loaded before.")
     var resume = false
 
     @Flag(help: "Pass over bad rows, and say how many there were.")

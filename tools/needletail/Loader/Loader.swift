@@ -181,7 +181,7 @@ package struct Loader: Sendable {
                 break
             } catch {
                 guard let row = error.row, row < batch.count else { throw error }
-                var bad = [(row: row, reason: reason(error))]
+                var bad = [(row: row, reason: reason(error, of: plan))]
                 guard options.plan.skipsBadRows else { throw inputError(bad[0], of: batch, error.code) }
                 // The first bad row is often not the only one: those that can be seen go at once.
                 switch error.code {
@@ -215,9 +215,13 @@ package struct Loader: Sendable {
         return InputError(path, place, status: ExitStatus(code), bad.reason)
     }
 
-    private func reason(_ error: NeedletailError) -> String {
+    private func reason(_ error: NeedletailError, of plan: LoadPlan) -> String {
         guard !options.plan.skipsBadRows else { return error.message }
         return switch error.code {
+        // Another file's rows would be numbered from 0 too, and --resume with it alone would take them for those that are there.
+        case .duplicateID where plan.idColumn == nil:
+            error.message + " (rows are numbered through all files: --resume goes on after those that are there, "
+                + "and new files come behind the ones loaded before)"
         case .duplicateID: error.message + " (--resume goes on after the rows that are there)"
         case .invalidVector, .zeroVector: error.message + " (--skip-bad passes over such rows)"
         default: error.message
