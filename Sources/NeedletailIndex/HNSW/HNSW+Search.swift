@@ -73,6 +73,9 @@ extension HNSWGraph {
         return nearest(k, of: beam.pool, count: beam.pool_count, ef: ef, query: prepared.vector, scratch, &statistics)
     }
 
+    /// Whether a search for k with a pool of `ef` compares the query with every slot, those that no link leads to among them.
+    package func comparesAll(k: Int, ef: Int) -> Bool { isCostly(ef: min(max(ef, k), header.count)) }
+
     /// Whether a pool of `ef` costs more than comparing the query with every vector: a place in it is found by moving half
     /// of what it holds. Measured in nanoseconds, roughly; small pools are always worth it.
     func isCostly(ef: Int) -> Bool {
