@@ -72,5 +72,14 @@ struct IndexParameters: Codable, Sendable {
         guard header.metric == schema.metric.indexMetric, header.element == schema.element.indexElement, header.dimension == schema.dimension,
               header.count == descriptor.coveredCount
         else { throw damaged("it was built for other vectors") }
+        guard header.count >= 0, (0 ... header.count).contains(unlinkedCount), (0 ... HNSWHeader.countLimit).contains(measuredCount) else {
+            throw damaged("of \(header.count) records, \(unlinkedCount) are not linked and \(measuredCount) were measured")
+        }
+        // Plans are computed from these.
+        for point in header.calibration {
+            guard (1 ... Collection.maximumK).contains(point.k), IndexDescription.possibleEfSearch.contains(point.efSearch),
+                  (0 ... 1).contains(point.recall)
+            else { throw damaged("a recall of \(point.recall) for \(point.k) neighbours and an efSearch of \(point.efSearch) cannot have been measured") }
+        }
     }
 }
