@@ -5,7 +5,8 @@
 void nt_sq8_encode_l2(const float *values, size_t count, float minimum, float inverse_step, uint8_t *codes, size_t byte_count) {
     for (size_t i = 0; i < count; ++i) {
         float code = (values[i] - minimum) * inverse_step;
-        code = code < 0 ? 0 : code > 255 ? 255 : code;
+        // In this order a NaN becomes 0: converted, it would be undefined.
+        code = code > 0 ? code < 255 ? code : 255 : 0;
         codes[i] = (uint8_t)(int)(code + 0.5f);
     }
     if (byte_count > count) memset(codes + count, 0, byte_count - count);
@@ -14,7 +15,7 @@ void nt_sq8_encode_l2(const float *values, size_t count, float minimum, float in
 void nt_sq8_encode_dot(const float *values, size_t count, float inverse_step, uint8_t *codes, size_t byte_count) {
     for (size_t i = 0; i < count; ++i) {
         float code = values[i] * inverse_step;
-        code = code < -127 ? -127 : code > 127 ? 127 : code;
+        code = code > -127 ? code < 127 ? code : 127 : -127;
         // 128.5 more is positive, so that cutting off rounds.
         codes[i] = (uint8_t)(int)(code + 128.5f);
     }

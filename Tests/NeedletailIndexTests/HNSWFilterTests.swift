@@ -154,4 +154,25 @@ struct HNSWFilterTests {
             }
         }
     }
+
+    @Test("pages come also where the filter excludes all that is near", .timeLimit(.minutes(1)), arguments: [Quantization.none, .sq8])
+    func distantPages(quantization: Quantization) throws {
+        var random = SeededGenerator(seed: .random(in: 0 ... .max))
+        print("HNSWFilterTests seed \(random.seed)")
+        let sample = try HNSWSample(quantization: quantization, count: 3000, m: 8, random: &random)
+        let query = sample.query()
+        let distant = Set(sample.exact(query, k: 3000).suffix(1800).map(\.slot))
+        let allowed: Bitmap? = Bitmap(count: 3000) { distant.contains(UInt32($0)) }
+        allowed.withWords { words in
+            let cursor = query.withUnsafeBufferPointer { HNSWCursor(sample.graph, query: $0, ef: 16, allowed: words, scratch: sample.scratch) }
+            var found: [Neighbor] = []
+            for _ in 0 ..< 5 {
+                let page = cursor.next(10)
+                #expect(page.count == 10 && page.allSatisfy { distant.contains($0.slot) })
+                found += page
+            }
+            #expect(Set(found.map(\.slot)).count == 50)
+            #expect(recall([(found, sample.exact(query, k: 50, allowed: allowed))]) > 0.8)
+        }
+    }
 }

@@ -59,6 +59,32 @@ struct HNSWSearchTests {
         }
     }
 
+    @Test("an entry point that is in no list is found", arguments: [Quantization.none, .sq8])
+    func entryWithoutLinks(quantization: Quantization) throws {
+        var random = SeededGenerator(seed: .random(in: 0 ... .max))
+        print("HNSWSearchTests seed \(random.seed)")
+        let sample = try HNSWSample(quantization: quantization, dimension: 8, count: 700, m: 8, random: &random)
+        let entry = try #require(sample.graph.header.entrySlot)
+        // Nothing in the links is damaged but that the entry point's place is given to the list's first node once more.
+        let rows = sample.build.rows.map { DamagedRows($0, share: 0, random: &random) }
+        let links = rows[HNSWArray.links.rawValue].view
+        for slot in 0 ..< links.count {
+            let list = UnsafeMutableRawPointer(mutating: links.row(slot)).assumingMemoryBound(to: UInt32.self)
+            for i in 0 ..< sample.graph.header.degree where list[i] == entry { list[i] = list[0] == entry ? list[1] : list[0] }
+        }
+        let graph = try HNSWGraph(header: sample.graph.header, arrays: rows.map(\.view), vectors: sample.table.vectors)
+        for _ in 0 ..< 20 {
+            let query = sample.query()
+            var statistics = HNSWStatistics()
+            query.withUnsafeBufferPointer { query in
+                let found = graph.search(query, k: 700, ef: 700, scratch: sample.scratch, statistics: &statistics)
+                #expect(found.count == 700 && Set(found.map(\.slot)).count == 700)
+                let all = graph.search(within: 1e30, of: query, ef: 64, scratch: sample.scratch, statistics: &statistics)
+                #expect(all.count == 700)
+            }
+        }
+    }
+
     @Test("queries of zeros, of huge and of tiny numbers are answered", arguments: Metric.allCases)
     func strangeQueries(metric: Metric) throws {
         var random = SeededGenerator(seed: .random(in: 0 ... .max))

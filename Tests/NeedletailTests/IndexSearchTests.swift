@@ -35,6 +35,19 @@ import Testing
         #expect(try sample.fixture.database.check().isEmpty)
     }
 
+    @Test("records deleted before an index was built stay away from searches that find more than the graph is good for")
+    func deletedBefore() async throws {
+        var sample = try await IndexSample(count: 4_600, dimension: 8)
+        _ = try await sample.collection.delete((0 ..< 300).map { .int($0) })
+        try await sample.collection.createIndex(.hnsw(m: 4, efConstruction: 16))
+        let query = sample.queries(1)[0]
+        for (k, expected) in [(10, 10), (4_200, 4_200), (4_600, 4_300)] {
+            let hits = try sample.collection.search(near: query, k: k, select: .none, efSearch: 4_600)
+            #expect(hits.count == expected && Set(hits.map(\.id)).count == expected)
+            #expect(hits.map(\.id) == (try sample.collection.search(near: query, k: k, select: .none, exact: true)).map(\.id))
+        }
+    }
+
     @Test("the recall asked for is the recall given", arguments: [0.8, 0.9, 0.95, 0.99])
     func recallTarget(target: Double) async throws {
         var sample = try await IndexSample(count: 12_000, dimension: 32, seed: 77)

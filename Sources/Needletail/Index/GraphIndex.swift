@@ -55,8 +55,10 @@ final class GraphIndex: Sendable {
         _ query: UnsafeBufferPointer<Float>, k: Int, efSearch: Int, allowed: UnsafeBufferPointer<UInt64>?, deleted: UnsafeBufferPointer<UInt64>?
     ) -> [Neighbor] {
         var statistics = HNSWStatistics()
+        // No link leads to what had been deleted before, but a comparison of all slots comes upon it.
+        let isChecked = leadsToDeleted || graph.comparesAll(k: k, ef: efSearch)
         return graph.search(
-            query, k: k, ef: efSearch, allowed: allowed, deleted: leadsToDeleted ? deleted : nil, scratch: entry.scratches,
+            query, k: k, ef: efSearch, allowed: allowed, deleted: isChecked ? deleted : nil, scratch: entry.scratches,
             statistics: &statistics)
     }
 

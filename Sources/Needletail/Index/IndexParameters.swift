@@ -72,10 +72,14 @@ struct IndexParameters: Codable, Sendable {
         guard header.metric == schema.metric.indexMetric, header.element == schema.element.indexElement, header.dimension == schema.dimension,
               header.count == descriptor.coveredCount
         else { throw damaged("it was built for other vectors") }
-        guard 0 ... header.count ~= measuredCount, 0 ... header.count ~= unlinkedCount, header.calibration.count <= 1_000,
-              header.calibration.allSatisfy({
-                  1 ... Collection.maximumK ~= $0.k && IndexDescription.possibleEfSearch ~= $0.efSearch && 0 ... 1 ~= $0.recall
-              })
-        else { throw damaged("its counts or its recall are out of range") }
+        guard header.count >= 0, (0 ... header.count).contains(unlinkedCount), (0 ... HNSWHeader.countLimit).contains(measuredCount) else {
+            throw damaged("of \(header.count) records, \(unlinkedCount) are not linked and \(measuredCount) were measured")
+        }
+        // Plans are computed from these.
+        for point in header.calibration {
+            guard (1 ... Collection.maximumK).contains(point.k), IndexDescription.possibleEfSearch.contains(point.efSearch),
+                  (0 ... 1).contains(point.recall)
+            else { throw damaged("a recall of \(point.recall) for \(point.k) neighbours and an efSearch of \(point.efSearch) cannot have been measured") }
+        }
     }
 }

@@ -60,8 +60,7 @@ final class GrowingTraversal {
             let traversal = nt_traversal_for(graph.traversalKind).pointee
             while true {
                 traversal.search_growing(level, &prepared, &beam)
-                if beam.cursor == beam.pool_count { break }
-                enlargeOverflow()
+                if beam.cursor < beam.pool_count { enlargeOverflow() } else if !graph.goOnFromEntry(&prepared, &beam) { break }
             }
         }
         statistics = HNSWStatistics()

@@ -62,12 +62,19 @@ extension HNSWGraph {
             // A node that seems to have been seen is never looked at.
             if let hidden { nt_seen_insert(&beam.seen, hidden) }
             beam.capacity = ef
-            withUnsafePointer(to: level(0)) { nt_traversal_for(traversalKind).pointee.search($0, prepared, &beam) }
+            withUnsafePointer(to: level(0)) { level in
+                let search = nt_traversal_for(traversalKind).pointee.search
+                search?(level, prepared, &beam)
+                if goOnFromEntry(prepared, &beam) { search?(level, prepared, &beam) }
+            }
         }
         nt_seen_clear(&beam.seen)
         statistics.add(beam)
         return nearest(k, of: beam.pool, count: beam.pool_count, ef: ef, query: prepared.vector, scratch, &statistics)
     }
+
+    /// Whether a search for k with a pool of `ef` compares the query with every slot, those that no link leads to among them.
+    package func comparesAll(k: Int, ef: Int) -> Bool { isCostly(ef: min(max(ef, k), header.count)) }
 
     /// Whether a pool of `ef` costs more than comparing the query with every vector: a place in it is found by moving half
     /// of what it holds. Measured in nanoseconds, roughly; small pools are always worth it.
@@ -107,6 +114,8 @@ extension HNSWGraph {
         var rows = traversalRows
         traversal.distances(query, &rows, &slot, 1, &distance)
         beam.distances += 1
+        // A NaN has no place in a pool, but a start must be there.
+        if distance.isNaN { distance = .infinity }
         if header.maxLevel > 0, let entry = header.entryUpper {
             // One set of seen nodes serves all upper levels: what was too far away on one is so on the next.
             beam.seen = scratch.beginSeen(count: header.upperCount)
@@ -130,6 +139,20 @@ extension HNSWGraph {
         beam.pool[0] = nt_pool_key(distance, slot)
         beam.pool_count = 1
         beam.cursor = 0
+    }
+
+    /// Puts the entry point into a pool that has room left, once nothing is left to expand; false where it has been seen.
+    ///
+    /// Every live node can be reached from the entry point, but a search enters level 0 elsewhere, and not everything can be
+    /// reached from there: the entry point itself may be in no list.
+    func goOnFromEntry(_ query: UnsafePointer<nt_traversal_query>, _ beam: inout nt_beam) -> Bool {
+        guard beam.pool_count < beam.capacity, var slot = header.entrySlot, nt_seen_contains(&beam.seen, slot) == 0 else { return false }
+        var distance: Float = 0, rows = traversalRows
+        nt_traversal_for(traversalKind).pointee.distances(query, &rows, &slot, 1, &distance)
+        beam.distances += 1
+        nt_seen_insert(&beam.seen, slot)
+        beam.cursor = nt_pool_insert(beam.pool, &beam.pool_count, beam.capacity, nt_pool_key(distance.isNaN ? .infinity : distance, slot))
+        return true
     }
 
     /// How many of the best codes are compared in full precision, so that the k nearest are among them.

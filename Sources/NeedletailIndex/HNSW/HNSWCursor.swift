@@ -48,7 +48,11 @@ package final class HNSWCursor {
     package func next(_ count: Int) -> [Neighbor] {
         let wanted = min(count, passing - returned)
         guard wanted > 0 else { return [] }
-        while pending.count < wanted, let more = exploreFurther(total: returned + wanted) { merge(more) }
+        var isFurtherRound = false
+        while pending.count < wanted, let more = exploreFurther(total: returned + wanted, isFurtherRound: isFurtherRound) {
+            merge(more)
+            isFurtherRound = true
+        }
         if pending.count < wanted { takeExactly(total: returned + wanted) }
         let page = pending.prefix(wanted).map(Neighbor.init(key:))
         pending.removeFirst(page.count)
@@ -58,17 +62,21 @@ package final class HNSWCursor {
 
     /// Exact keys of rows met for the first time, or nil where the graph is not worth following further.
     ///
-    /// - Parameter total: rows that are to have been returned then.
-    private func exploreFurther(total: Int) -> [UInt64]? {
+    /// - Parameters:
+    ///   - total: rows that are to have been returned then.
+    ///   - isFurtherRound: whether a round for the same page has come before, which found too few.
+    private func exploreFurther(total: Int, isFurtherRound: Bool) -> [UInt64]? {
         let count = graph.header.count
         let visible = Int(Double(total) * Double(count) / Double(passing))
         guard graph.filterStrategy(passing: passing, ef: total) != .exact, !graph.isCostly(ef: visible) else { return nil }
         let traversal = self.traversal ?? GrowingTraversal(graph, query: query, scratch: scratches)
         self.traversal = traversal
-        // A further round for the same page doubles the pool.
-        let capacity = max(initialEf, visible + visible / 2, taken.isEmpty ? 0 : min(traversal.capacity * 2, 4 * visible + initialEf))
-        guard traversal.grow(to: min(count, capacity)) else { return nil }
-        let rescored = min(traversal.count, HNSWGraph.rescoreCount(k: visible, ef: capacity))
+        // A further round for the same page doubles the pool, until that costs more than a scan: a filter may exclude just
+        // what is near, and a pool that does not grow would find nothing for ever.
+        let capacity = min(count, max(initialEf, visible + visible / 2, isFurtherRound ? traversal.capacity * 2 : 0))
+        if isFurtherRound, capacity == traversal.capacity || graph.isCostly(ef: capacity) { return nil }
+        guard traversal.grow(to: capacity) else { return nil }
+        let rescored = min(traversal.count, max(HNSWGraph.rescoreCount(k: visible, ef: capacity), isFurtherRound ? capacity / 2 : 0))
         var slots: [UInt32] = []
         for i in 0 ..< rescored {
             let slot = traversal.slot(i)
