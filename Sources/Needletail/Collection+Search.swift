@@ -64,7 +64,8 @@ extension Collection {
     ///   - radius: Euclidean distance, cosine distance, or negative inner product, by the collection's metric.
     ///   - limit: At most so many.
     ///   - recall: As in ``search(near:k:where:select:recall:efSearch:exact:threads:)``: through an index, so large a share of
-    ///     those within the distance is found, about.
+    ///     those within the distance is found, about; under `dot` a few per cent fewer, since records of a great inner
+    ///     product need not be near each other.
     /// - Throws: As ``search(near:k:where:select:recall:efSearch:exact:threads:)``.
     public func search(
         near vector: [Float], within radius: Double, limit: Int? = nil, where filter: Filter? = nil,

@@ -59,6 +59,20 @@ struct HNSWSearchTests {
         }
     }
 
+    @Test("a build leads back to the entry point", arguments: [33, 81] as [UInt64])
+    func entryIsLinked(seed: UInt64) throws {
+        // Of some three hundred such graphs, those in which each list that held the entry point had dropped it.
+        var random = SeededGenerator(seed: seed)
+        let sample = try HNSWSample(dimension: 8, count: 150, m: 2, random: &random)
+        let entry = try #require(sample.graph.header.entrySlot)
+        let links = sample.graph.links
+        #expect((0 ..< links.count).contains { slot in
+            let list = links.row(slot).assumingMemoryBound(to: UInt32.self)
+            return (0 ..< sample.graph.header.degree).contains { list[$0] == entry }
+        })
+        for _ in 0 ..< 20 { #expect(sample.search(sample.query(), k: 150, ef: 150).count == 150) }
+    }
+
     @Test("an entry point that is in no list is found", arguments: [Quantization.none, .sq8])
     func entryWithoutLinks(quantization: Quantization) throws {
         var random = SeededGenerator(seed: .random(in: 0 ... .max))

@@ -24,6 +24,8 @@ extension HNSWBuilder {
                 worker.pointee.attach(found[i], level: level, walk: walk)
                 walk.reach(found[i])
             }
+            // A search enters level 0 elsewhere, and must find the entry point too.
+            if level == 0, !walk.leadsToStart { worker.pointee.attach(graph.entrySlot, level: 0, walk: walk) }
         }
     }
 }
@@ -35,6 +37,9 @@ final class LevelWalk {
     private let degree: Int
     private let reached: UnsafeMutablePointer<Bool>
     private let queue: UnsafeMutablePointer<UInt32>
+    private var start: UInt32?
+    /// Whether a list holds the node that the walk began with.
+    private(set) var leadsToStart = false
 
     init(graph: BuildGraph, level: Int) {
         self.graph = graph
@@ -57,6 +62,8 @@ final class LevelWalk {
     /// Marks a node and all that it leads to.
     func reach(_ start: UInt32) {
         if reached[Int(start)] { return }
+        if self.start == nil { self.start = start }
+        let first = self.start
         reached[Int(start)] = true
         queue[0] = start
         var head = 0, tail = 1
@@ -67,7 +74,10 @@ final class LevelWalk {
             for i in 0 ..< degree {
                 let number = list[i]
                 if number == NT_NO_NODE { break }
-                if reached[Int(number)] { continue }
+                if reached[Int(number)] {
+                    if number == first { leadsToStart = true }
+                    continue
+                }
                 reached[Int(number)] = true
                 queue[tail] = number
                 tail += 1
@@ -109,6 +119,8 @@ extension BuildWorker {
             if nearest == NT_NO_NODE { nearest = candidate }
             if append(number, to: candidate, level: level) { return }
         }
+        // What its list holds may be reached through it alone, where it is the entry point.
+        if walk.isReached(number), nt_load_entry(list + degree - 1) != NT_NO_NODE { return }
         insert(number, slot: slot, behind: nearest == NT_NO_NODE ? start : nearest, level: level)
     }
 
