@@ -97,6 +97,8 @@ struct HNSWSearchTests {
                 #expect(all.count == 700)
             }
         }
+        // The graph only points into them.
+        withExtendedLifetime((rows, sample)) {}
     }
 
     @Test("queries of zeros, of huge and of tiny numbers are answered", arguments: Metric.allCases)
