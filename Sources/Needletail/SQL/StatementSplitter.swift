@@ -30,11 +30,14 @@ public struct StatementSplitter: Sendable {
 
     private enum State { case plain, string, quotedName, comment }
 
+    /// What has not yet been cut off, and how far it has been looked at.
     private var bytes: [UInt8] = []
     private var offset = 0
+    /// Where the statement that is being read begins in `bytes`.
+    private var start = 0
     private var state = State.plain
     private var line = 1
-    /// The line of the first word, and whether there has been one, in `bytes[..<offset]`.
+    /// The line of the first word of the statement that is being read, if there has been one.
     private var statementLine: Int?
     private var complete: [Statement] = []
     private var taken = 0
@@ -47,6 +50,9 @@ public struct StatementSplitter: Sendable {
         bytes.append(contentsOf: text.utf8)
         // A dash at the end may begin a comment: it is looked at when its successor has come, or by `finish`.
         scan(isFinal: false)
+        bytes.removeSubrange(..<start)
+        offset -= start
+        start = 0
     }
 
     /// The next complete statement; `nil` where none is complete. Statements of blanks and comments only are passed over.
@@ -119,9 +125,7 @@ extension StatementSplitter {
                 switch byte {
                 case UInt8(ascii: ";"):
                     endStatement(endingAt: offset)
-                    bytes.removeSubrange(...offset)
-                    offset = 0
-                    continue
+                    start = offset + 1
                 case UInt8(ascii: "-"):
                     if offset + 1 == bytes.count, !isFinal { return }
                     if offset + 1 < bytes.count, bytes[offset + 1] == UInt8(ascii: "-") { state = .comment } else { beginStatement() }
@@ -148,7 +152,7 @@ extension StatementSplitter {
 
     private mutating func endStatement(endingAt end: Int) {
         guard let first = statementLine else { return }
-        complete.append(Statement(text: String(decoding: bytes[..<end], as: UTF8.self), line: first))
+        complete.append(Statement(text: String(decoding: bytes[start ..< end], as: UTF8.self), line: first))
         statementLine = nil
     }
 }
