@@ -76,10 +76,10 @@ package struct IVFPQHeader: Codable, Sendable, Hashable {
     package var code: IVFPQCode { IVFPQCode(codeKind, bits: bits) }
 
     /// Bits of a lookup: 4 or 8.
-    var lookupBits: Int { codeKind == .rabitq ? 4 : bits }
+    package var lookupBits: Int { codeKind == .rabitq ? 4 : bits }
 
     /// Whether rows have a factor of their own for what is looked up.
-    var hasScales: Bool { codeKind == .rabitq }
+    package var hasScales: Bool { codeKind == .rabitq }
 
     /// Components of a part. The last part is filled up with zeros where the dimension is no multiple of it.
     package var width: Int { codeKind == .rabitq ? 4 / bits : (dimension + subspaces - 1) / subspaces }
@@ -105,7 +105,7 @@ package struct IVFPQHeader: Codable, Sendable, Hashable {
     /// Codewords of one subspace.
     var codebookStride: Int { width * 4 << lookupBits }
     /// Rows of ``IVFPQArray/codebooks``: the codewords of RaBitQ are known.
-    var codebookCount: Int { codeKind == .rabitq ? 0 : subspaces }
+    package var codebookCount: Int { codeKind == .rabitq ? 0 : subspaces }
 
     var randomRotation: RaBitQRotation? { codeKind == .rabitq ? RaBitQRotation(seed: seed, dimension: dimension) : nil }
 
