@@ -9,7 +9,7 @@ struct SearchExecution {
     let collection: Collection
     let table: TableSnapshot
     let view: ReadView
-    let matching: SlotBitmap?
+    let matching: MatchingSlots?
     private let positions: [Int]
 
     init(_ collection: Collection, _ filter: Filter?, _ fields: FieldSelection) throws(NeedletailError) {
@@ -17,14 +17,14 @@ struct SearchExecution {
         table = try collection.table()
         view = try ReadView.of(table, collection)
         positions = try fields.positions(in: collection.schema)
-        if let filter { matching = try collection.matching(filter, in: table) } else { matching = nil }
+        if let filter { matching = try view.matching(filter, in: table, collection) } else { matching = nil }
     }
 
     /// The plan for what is asked.
     func plan(_ request: SearchRequest) throws(NeedletailError) -> SearchPlan {
         if request.isExact { return exactPlan }
         let graph = try view.graph()
-        let facts = SearchFacts(liveCount: table.liveCount, matchingCount: matching?.count, index: graph?.facts)
+        let facts = SearchFacts(liveCount: table.liveCount, matchingCount: matching?.count, failureShare: matching?.failureShare ?? 0, index: graph?.facts)
         return try SearchPlan.choose(request, facts, calibration: graph?.calibration, collection: collection.name)
     }
 
@@ -32,7 +32,12 @@ struct SearchExecution {
 
     /// The `k` nearest, ascending, and the plan that found them: the one given, unless it came up short.
     func nearest(to query: [Float], k: Int, plan: SearchPlan, threads: Int) throws(NeedletailError) -> ([Neighbor], SearchPlan) {
-        if case .hnsw(let efSearch, _, _, _) = plan, let graph = try view.graph() {
+        if let matching, let graph = try view.graph() {
+            let (found, used) = query.withUnsafeBufferPointer {
+                nearest(to: $0, matching: matching, in: graph, k: k, plan: plan, threads: threads)
+            }
+            if found.count == min(k, matching.count) { return (found, used) }
+        } else if case .hnsw(let efSearch, _, _, _) = plan, let graph = try view.graph() {
             let found = query.withUnsafeBufferPointer { query in
                 withMasks { nearest(to: query, in: graph, k: k, efSearch: efSearch, threads: threads, allowed: $0, deleted: $1) }
             }
@@ -67,6 +72,12 @@ struct SearchExecution {
     func nearest(
         toEach queries: [Float], count: Int, k: Int, plan: SearchPlan, threads: Int
     ) throws(NeedletailError) -> [([Neighbor], SearchPlan)] {
+        if case .codes = plan {
+            let dimension = collection.schema.dimension
+            return try (0 ..< count).map { position throws(NeedletailError) in
+                try nearest(to: Array(queries[position * dimension ..< (position + 1) * dimension]), k: k, plan: plan, threads: threads)
+            }
+        }
         guard case .hnsw(let efSearch, _, _, _) = plan, let graph = try view.graph() else {
             let found = queries.withUnsafeBufferPointer { queries in
                 withMasks { view.flat.search(batch: queries, count: count, k: k, allowed: $0, deleted: $1, threads: threads) }
@@ -85,6 +96,52 @@ struct SearchExecution {
                 }
             }
         }
+    }
+
+    /// The nearest that match, as the plan says, and the plan that was followed at last: a walk through the graph that does not
+    /// come upon enough of them within its budget is given up for a scan.
+    private func nearest(
+        to query: UnsafeBufferPointer<Float>, matching: MatchingSlots, in graph: GraphIndex, k: Int, plan: SearchPlan, threads: Int
+    ) -> ([Neighbor], SearchPlan) {
+        var statistics = HNSWStatistics()
+        let covered: [Neighbor]
+        var plan = plan
+        switch plan {
+        case .exact: return (exactly(query, k: k, matching: matching, threads: threads), plan)
+        case .codes: covered = scan(query, matching, in: graph, k: k, &statistics)
+        case .hnsw(let efSearch, _, _, _):
+            let facts = SearchFacts(liveCount: table.liveCount, matchingCount: matching.count, index: graph.facts)
+            let costs = facts.costs(graph.facts, matching: matching.count)
+            let budget = costs.budget(efSearch: efSearch, k: k)
+            let found = graph.walk(
+                query, k: k, efSearch: max(efSearch, k), allowed: matching.bitmap.words, strategy: costs.strategy, budget: budget, &statistics)
+            let gaveUp = statistics.spentBudgets > 0
+            if budget != nil { matching.noteWalk(gaveUp: gaveUp) }
+            if gaveUp {
+                plan = .codes(compared: matching.count, tail: graph.facts.tailCount, recall: SearchPlan.codesRecall)
+                covered = scan(query, matching, in: graph, k: k, &statistics)
+            } else {
+                covered = found
+            }
+        }
+        guard table.slotCount > graph.coveredCount else { return (covered, plan) }
+        let tail = view.flat.search(query, k: k, from: graph.coveredCount, allowed: matching.bitmap.words, threads: threads)
+        return (Neighbor.merge(covered, tail, limit: k), plan)
+    }
+
+    /// Of what matches and is covered, the nearest by codes.
+    private func scan(
+        _ query: UnsafeBufferPointer<Float>, _ matching: MatchingSlots, in graph: GraphIndex, k: Int, _ statistics: inout HNSWStatistics
+    ) -> [Neighbor] {
+        let list = matching.slots()
+        let count = list.count(below: graph.coveredCount)
+        return list.slots.withUnsafeBufferPointer {
+            graph.scan(query, k: k, slots: UnsafeBufferPointer(rebasing: $0[..<count]), precision: .standard, &statistics)
+        }
+    }
+
+    private func exactly(_ query: UnsafeBufferPointer<Float>, k: Int, matching: MatchingSlots, threads: Int) -> [Neighbor] {
+        withExtendedLifetime(matching) { view.flat.search(query, k: k, allowed: matching.bitmap.words, threads: threads) }
     }
 
     /// The nearest through the graph, and exactly in the tail behind it.
@@ -127,7 +184,7 @@ struct SearchExecution {
     /// The filter's bitmap and the deletion bitmap; the filter's leaves deleted records out by itself.
     func withMasks<R>(_ body: (UnsafeBufferPointer<UInt64>?, UnsafeBufferPointer<UInt64>?) throws -> R) rethrows -> R {
         guard let matching else { return try body(nil, table.deleted) }
-        return try withExtendedLifetime(matching) { try body(matching.words, nil) }
+        return try withExtendedLifetime(matching) { try body(matching.bitmap.words, nil) }
     }
 
     // MARK: Results

@@ -44,8 +44,19 @@ struct SearchFacts: Sendable {
     var liveCount: Int
     /// Records that pass the filter; `nil` without one.
     var matchingCount: Int?
+    /// The share of walks with the filter that gave up.
+    var failureShare = 0.0
     /// The index, if there is one.
     var index: Index?
+
+    /// What the ways to search the index under a filter cost.
+    func costs(_ index: Index, matching: Int) -> CostModel {
+        let header = index.graph.header
+        return CostModel(
+            kernels: index.kernels, liveCount: liveCount, matchingCount: matching, tailCount: index.tailCount,
+            hasCodes: index.graph.hasCodes, hasSigns: header.signRotationSeed != nil, hasNeighborCodes: header.quantization == .rabitq,
+            failureShare: failureShare)
+    }
 
     struct Index: Sendable {
         /// Slots behind the index, which every search through it compares one by one.
@@ -54,12 +65,23 @@ struct SearchFacts: Sendable {
         var degree: Int
         /// The graph, which knows what a filter costs it.
         var graph: HNSWGraph
+
+        /// What its inner loops cost here; measured when first asked for.
+        var kernels: KernelCosts {
+            let header = graph.header
+            return KernelCosts.measured(
+                metric: header.metric, element: header.element, dimension: header.dimension, degree: header.degree,
+                isQuantized: header.quantization != .none)
+        }
     }
 }
 
 extension SearchPlan {
     /// The recall that a search aims at where none is asked for.
     static let defaultRecall = 0.95
+
+    /// What a scan by codes finds, measured; of what it overlooks, most is as good as tied.
+    static let codesRecall = 0.995
 
     /// The plan for a search: a pure function of what is asked and what there is.
     ///
@@ -87,7 +109,11 @@ extension SearchPlan {
         let recall = request.recall ?? defaultRecall
         guard recall < 1, let efSearch = calibration.efSearch(recall: recall, k: request.k) else { return exact }
         if let matching = facts.matchingCount, matching < facts.liveCount {
-            return index.graph.filterStrategy(passing: matching, ef: efSearch) == .exact ? exact : graph(efSearch)
+            let costs = facts.costs(index, matching: matching)
+            let walk = costs.walk(efSearch: efSearch, k: request.k), codes = costs.codes(k: request.k)
+            if min(walk, codes) >= costs.exact { return exact }
+            return codes < walk
+                ? .codes(compared: matching, tail: index.tailCount, recall: codesRecall) : graph(efSearch)
         }
         return facts.liveCount < efSearch * index.degree ? exact : graph(efSearch)
     }

@@ -62,6 +62,24 @@ final class GraphIndex: Sendable {
             statistics: &statistics)
     }
 
+    /// The `k` nearest of those that pass a filter and that the graph covers, ascending; nothing where the walk has made `budget`
+    /// hops before it was done.
+    func walk(
+        _ query: UnsafeBufferPointer<Float>, k: Int, efSearch: Int, allowed: UnsafeBufferPointer<UInt64>, strategy: HNSWFilterStrategy, budget: Int?,
+        _ statistics: inout HNSWStatistics
+    ) -> [Neighbor] {
+        graph.search(
+            query, k: k, ef: efSearch, allowed: allowed, strategy: strategy, budget: budget, scratch: entry.scratches, statistics: &statistics)
+    }
+
+    /// The `k` nearest of some slots, which the graph must cover, compared by codes first.
+    func scan(
+        _ query: UnsafeBufferPointer<Float>, k: Int, slots: UnsafeBufferPointer<UInt32>, precision: CodeScanPrecision,
+        _ statistics: inout HNSWStatistics
+    ) -> [Neighbor] {
+        graph.scan(query, k: k, slots: slots, precision: precision, scratch: entry.scratches, statistics: &statistics)
+    }
+
     /// All within the (internal) distance `radius` of what the graph covers, or the nearest `limit` of them, ascending.
     func search(
         within radius: Float, of query: UnsafeBufferPointer<Float>, efSearch: Int, limit: Int?,

@@ -31,7 +31,7 @@ extension HNSWGraph {
 
     func filteredSearch(
         _ query: UnsafeBufferPointer<Float>, k: Int, ef: Int, allowed: UnsafeBufferPointer<UInt64>?, deleted: UnsafeBufferPointer<UInt64>?,
-        mask: SlotMask, strategy: HNSWFilterStrategy?, scratch pool: HNSWScratchPool, statistics: inout HNSWStatistics
+        mask: SlotMask, strategy: HNSWFilterStrategy?, budget: Int?, scratch pool: HNSWScratchPool, statistics: inout HNSWStatistics
     ) -> [Neighbor] {
         let passing = mask.isFull ? header.count : mask.cardinality(count: header.count)
         guard passing > 0, let base = query.baseAddress else { return [] }
@@ -44,8 +44,15 @@ extension HNSWGraph {
         let scratch = pool.take()
         defer { pool.giveBack(scratch) }
         if strategy == .all, usesNeighborCodes(k: k, ef: ef), let codes = header.neighborCodes {
-            let extent = NeighborCodesExtent(codes, k: k, ef: ef, selectivity: Double(passing) / Double(header.count))
+            var extent = NeighborCodesExtent(codes, k: k, ef: ef, selectivity: Double(passing) / Double(header.count))
+            let before = statistics.hops
+            let budget = budget.map { max($0, 1) } ?? .max
+            extent.budget = min(extent.budget, budget)
             let found = search(base, k: k, extent: extent, allowed: allowed, deleted: deleted, scratch, &statistics)
+            if statistics.hops - before >= budget {
+                statistics.spentBudgets += 1
+                return []
+            }
             if found.count == k { return found }
             statistics.exactFallbacks += 1
             statistics.rescored += passing

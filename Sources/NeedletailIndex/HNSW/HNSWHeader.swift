@@ -39,6 +39,8 @@ package struct HNSWHeader: Codable, Sendable, Equatable {
     package var sq8: SQ8Quantizer?
     /// What searches by neighbour codes need to know, under `.rabitq`.
     package var neighborCodes: NeighborCodes?
+    /// The seed of the rotation of sign codes; nil where there are none.
+    package var signRotationSeed: UInt64?
     /// Recall as measured at build time, by ascending efSearch.
     package var calibration: [CalibrationPoint]
 
@@ -98,8 +100,10 @@ package enum HNSWArray: Int, CaseIterable, Sendable {
     case codes
     /// Under `.rabitq`, a node's neighbours with their codes.
     case neighborBlocks
-    /// Numbers of a quantizer, as f32.
+    /// Numbers of a quantizer, as f32: the rotated centre of sign codes.
     case tables
+    /// A bit a dimension, by slot, which scans go by (nt_codescan.h).
+    case signs
 }
 
 /// Why stored bytes are not an HNSW index.
