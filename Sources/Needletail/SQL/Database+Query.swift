@@ -11,6 +11,7 @@ extension Database {
     ///   - options: What `image('…')` means, and how much of the machine the statement may take.
     /// - Throws: `syntax` with ``NeedletailError/line`` and ``NeedletailError/column``, and what the method that does the work
     ///   throws, with the place in the statement that it is about; `cancelled` if the task was cancelled before the work was done.
+    @discardableResult
     public func query(
         _ statement: String, _ parameters: any QueryParameter..., options: QueryOptions = QueryOptions()
     ) async throws(NeedletailError) -> QueryResult {

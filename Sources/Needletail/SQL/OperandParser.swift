@@ -129,7 +129,7 @@ extension OperandParser {
     }
 
     /// The vector that a text such as `[0.1, 0.2]` is; `nil` for any other text.
-    private static func vector(in text: String) -> [Float]? {
+    static func vector(in text: String) -> [Float]? {
         do throws(NeedletailError) {
             var tokens = try TokenStream(text)
             guard tokens.current.kind == .symbol(.leftBracket) else { return nil }

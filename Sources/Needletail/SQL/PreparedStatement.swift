@@ -25,6 +25,7 @@ public struct PreparedStatement: Sendable {
     ///   - parameters: One for each `?`.
     ///   - options: What `image('…')` means, and how much of the machine the statement may take.
     /// - Throws: As ``Database/query(_:_:options:)``.
+    @discardableResult
     public func run(_ parameters: any QueryParameter..., options: QueryOptions = QueryOptions()) async throws(NeedletailError) -> QueryResult {
         try await run(parameters: parameters, options: options)
     }
@@ -32,6 +33,7 @@ public struct PreparedStatement: Sendable {
     /// Runs the statement with a list of parameters.
     ///
     /// - Throws: As ``Database/query(_:_:options:)``.
+    @discardableResult
     public func run(
         parameters: [any QueryParameter], options: QueryOptions = QueryOptions()
     ) async throws(NeedletailError) -> QueryResult {

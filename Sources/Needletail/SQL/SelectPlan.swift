@@ -141,6 +141,11 @@ extension StatementRun {
         func offset(of source: SelectPlan.Source) -> Int {
             zip(sources, select.columns).first { $0.0 == source }?.1.source.offset ?? select.collection.offset
         }
+        if case .field(let name, let isDescending) = select.order, distance != nil {
+            guard name.content == "distance", !isDescending else {
+                throw failure(.invalidArgument, "a search gives the nearest first: ORDER BY distance, or leave it out", at: name.offset)
+            }
+        }
         if let collapse = select.collapse, distance == nil {
             throw failure(.invalidArgument, "DISTINCT WITHIN is for searches: ORDER BY \(Statement.name(schema.vectorName)) \(schema.metric.symbol.rawValue) [0.1, …]", at: collapse.offset)
         }

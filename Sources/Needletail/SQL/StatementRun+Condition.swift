@@ -10,12 +10,13 @@ extension StatementRun {
 
     /// Runs `body`, and lets an error about the condition point at the field or the literal that it is about.
     func checking<R>(_ condition: Condition?, of collection: Collection, _ body: () throws(NeedletailError) -> R) throws(NeedletailError) -> R {
-        do throws(NeedletailError) {
-            return try body()
-        } catch {
-            guard let condition, error.position == nil, error.code == .typeMismatch || error.code == .unknownField else { throw error }
-            throw try culprit(in: condition, of: collection) ?? error
-        }
+        do throws(NeedletailError) { return try body() } catch { throw try checking(condition, of: collection, error) }
+    }
+
+    /// The error, pointing at the field or the literal of the condition that it is about, if it is about one.
+    func checking(_ condition: Condition?, of collection: Collection, _ error: NeedletailError) throws(NeedletailError) -> NeedletailError {
+        guard let condition, error.position == nil, error.code == .typeMismatch || error.code == .unknownField else { return error }
+        return try culprit(in: condition, of: collection) ?? error
     }
 
     // MARK: Parameters

@@ -21,7 +21,7 @@ extension StatementRun {
     }
 
     /// `LIMIT` and `OFFSET`, checked.
-    private func window(_ select: SelectStatement) throws(NeedletailError) -> (offset: Int, limit: Int?) {
+    func window(_ select: SelectStatement) throws(NeedletailError) -> (offset: Int, limit: Int?) {
         func count(_ operand: Operand?, _ clause: String) throws(NeedletailError) -> Int? {
             guard let operand else { return nil }
             let count = try integer(operand, clause)
@@ -32,33 +32,37 @@ extension StatementRun {
     }
 }
 
-// MARK: - Records and groups
+// MARK: - Records
 
 extension StatementRun {
     private func records(_ select: SelectStatement, _ plan: SelectPlan, _ collection: Collection) throws(NeedletailError) -> QueryResult {
         let (offset, limit) = try window(select)
-        if let order = select.order { _ = order; throw notYet("ORDER BY a field", select.collection.offset) }
+        var order: (field: String, isAscending: Bool)?
+        if case .field(let name, let isDescending) = select.order {
+            guard collection.schema.field(name.content) != nil || name.content == "id" else {
+                throw unknownField(name.content, among: collection.schema.fields.map(\.name) + ["id"], at: name.offset)
+            }
+            order = (name.content, !isDescending)
+        }
+        let filter = try filter(select.condition, of: collection)
+        let cursor: RecordCursor
+        do throws(NeedletailError) {
+            cursor = try collection.records(
+                where: filter, orderBy: order?.field, ascending: order?.isAscending ?? true, limit: limit, offset: offset,
+                select: plan.fields(of: collection.schema))
+        } catch {
+            // The field has been found; what it may lack is an order.
+            let bound = try checking(select.condition, of: collection, error)
+            guard case .field(let name, _) = select.order, error.code == .typeMismatch else { throw bound }
+            throw located(bound, at: name.offset)
+        }
         var result = QueryResult(columns: plan.columns.map(\.column), collection: collection.name)
-        let cursor = try collection.records(where: try filter(select.condition, of: collection), select: plan.fields(of: collection.schema))
-        var position = 0
-        while result.rows.count < limit ?? .max, let record = try cursor.next() {
-            if position % 1_024 == 0 { try checkCancellation() }
-            position += 1
-            guard position > offset else { continue }
+        while let record = try cursor.next() {
+            if result.rows.count % 1_024 == 0 { try checkCancellation() }
             result.rows.append(row(plan, collection.schema, id: record.id, record.fields, vector: record.vector, distance: nil, score: nil))
             result.recordIDs.append(record.id)
         }
         return result
-    }
-
-    private func facets(
-        of field: Int, _ select: SelectStatement, _ plan: SelectPlan, _ collection: Collection
-    ) throws(NeedletailError) -> QueryResult {
-        throw notYet("GROUP BY", select.groupBy?.offset ?? 0)
-    }
-
-    private func notYet(_ what: String, _ offset: Int) -> NeedletailError {
-        failure(.invalidArgument, "\(what) is not possible yet", at: offset)
     }
 
     private func row(
@@ -115,6 +119,7 @@ extension StatementRun {
         let filter = try filter(select.condition, of: collection)
         let settingsOffset = select.settings.first?.name.offset ?? select.limit?.offset ?? distance.query.offset
         try pointing(at: distance.query.offset) { () throws(NeedletailError) in try collection.check(query: query) }
+        func notYet(_ what: String, _ offset: Int) -> NeedletailError { failure(.invalidArgument, "\(what) is not possible yet", at: offset) }
         if let groupBy = select.groupBy { throw notYet("GROUP BY", groupBy.offset) }
         if let collapse = select.collapse { throw notYet("DISTINCT WITHIN", collapse.offset) }
         do throws(NeedletailError) {

@@ -92,9 +92,7 @@ extension StatementRun {
             switch target {
             case .id: record.id = try id(operand)
             case .vector:
-                guard case .vector(let vector) = try value(operand, of: collection) else {
-                    throw failure(.typeMismatch, "the column '\(collection.schema.vectorName)' takes a vector such as [0.1, 0.2]", at: operand.offset)
-                }
+                let vector = try vector(operand, of: collection)
                 guard vector.count == collection.schema.dimension else {
                     var error = failure(
                         .dimensionMismatch,
@@ -124,14 +122,5 @@ extension StatementRun {
         }
         try pointing(at: operand.offset) { () throws(NeedletailError) in _ = try value.cell(for: field) }
         return value
-    }
-
-    /// The error, pointing at the part of the condition that it is about.
-    private func checking(_ condition: Condition?, of collection: Collection, _ error: NeedletailError) throws(NeedletailError) -> NeedletailError {
-        do throws(NeedletailError) {
-            return try checking(condition, of: collection) { () throws(NeedletailError) -> NeedletailError in throw error }
-        } catch {
-            return error
-        }
     }
 }

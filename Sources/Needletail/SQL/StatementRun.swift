@@ -102,12 +102,16 @@ struct StatementRun: Sendable {
         }
     }
 
-    /// A vector to search by.
+    /// A vector, to search by or to store.
     func vector(_ operand: Operand, of collection: Collection) throws(NeedletailError) -> [Float] {
-        guard case .vector(let vector) = try value(operand, of: collection) else {
-            throw failure(.typeMismatch, "the parameter must be a vector, an array of numbers", at: operand.offset)
+        switch try value(operand, of: collection) {
+        case .vector(let vector): return vector
+        // As pgvector has it.
+        case .value(.string(let text)):
+            if let vector = OperandParser.vector(in: text) { return vector }
+        default: break
         }
-        return vector
+        throw failure(.typeMismatch, "expected a vector, such as [0.1, 0.2] or a parameter that is an array of numbers", at: operand.offset)
     }
 
     /// A whole number, such as that of `LIMIT`.

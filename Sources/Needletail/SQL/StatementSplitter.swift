@@ -10,10 +10,16 @@
 public struct StatementSplitter: Sendable {
     /// A statement, without its semicolon.
     public struct Statement: Sendable, Hashable {
-        /// The statement.
+        /// The statement, with what stands around it.
         public var text: String
         /// The line of all the text appended at which its first word stands, counted from 1.
         public var line: Int
+
+        /// Makes a statement.
+        public init(text: String, line: Int) {
+            self.text = text
+            self.line = line
+        }
     }
 
     /// What the text appended so far leaves open.
