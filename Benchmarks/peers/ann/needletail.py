@@ -113,7 +113,7 @@ class InvertedLists(Needletail):
             probes = [nprobe for nprobe, other in points if other == factor]
             if not probes:
                 continue
-            words = ["--nprobe", _list(probes), "--refine-factor", str(factor)] + (["--batch", str(batch)] if batch > 1 else [])
+            words = ["--nprobe", _list(probes), "--refine", str(factor)] + (["--batch", str(batch)] if batch > 1 else [])
             for nprobe, line in zip(probes, self.bench(built, threads, seconds, *words)):
                 lines.append(line | {"parameter": [nprobe, factor], "batch": batch})
         return lines

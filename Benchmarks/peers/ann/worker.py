@@ -25,6 +25,7 @@ import json
 import os
 import resource
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -193,10 +194,11 @@ def asked_one_by_one(search, prepare, queries, k, threads, seconds):
 
     `prepare` is called in each thread first. A slow library is not made to answer all queries: the clock ends it.
     """
-    clock = time.perf_counter_ns
+    clock, together = time.perf_counter_ns, threading.Barrier(threads)
 
     def ask(share, nanoseconds):
         prepare()
+        together.wait()
         times, start = [], clock()
         before = start
         for query in itertools.cycle(share):
