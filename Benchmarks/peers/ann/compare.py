@@ -71,7 +71,7 @@ def parse_arguments():
     arguments.add_argument("--tool", default="needletail")
     options = arguments.parse_args()
     options.set = os.path.abspath(options.set)
-    options.metric = options.metric or _metric_of(options.set)
+    options.metric = options.metric or metric_of(options.set)
     FAMILIES[options.family](options)
     name = os.path.basename(options.set)
     folder = f"compare-{name}" if options.family == "graph" else f"compare-{options.family}-{name}"
@@ -106,7 +106,7 @@ def _inverted_lists(options):
 FAMILIES = {"graph": _graphs, "ivfpq": _inverted_lists}
 
 
-def _metric_of(folder):
+def metric_of(folder):
     """The metric that info.json names; without it, l2."""
     try:
         with open(os.path.join(folder, "info.json")) as file:

@@ -28,7 +28,7 @@ GRAPHS = [
 ]
 INVERTED_LISTS = [
     ("Faiss fast-scan", "peer_faiss_ivfpq", {}),
-    ("Faiss fast-scan, lists by HNSW", "peer_faiss_ivfpq", {"coarse": "_HNSW32"}),
+    ("Faiss fast-scan (HNSW lists)", "peer_faiss_ivfpq", {"coarse": "_HNSW32"}),
     ("Faiss IVF-PQ 8-bit", "peer_faiss_ivfpq", {"form": "8-bit"}),
     ("LanceDB 4-bit", "peer_lancedb", {"bits": 4}),
     ("LanceDB 8-bit", "peer_lancedb", {"bits": 8}),
@@ -44,7 +44,7 @@ class Contender:
 
     def __init__(self, name, options):
         self.name, self.options = name, options
-        self.slug = name.lower().translate({ord(c): None for c in "(),"}).replace(" ", "-")
+        self.slug = name.lower().replace("(", "").replace(")", "").replace(" ", "-")
         self.ours = False
 
     def folder(self, threads):
@@ -99,7 +99,7 @@ class Peer(Contender):
             process = subprocess.run(command, stdout=subprocess.PIPE, stderr=errors, text=True)
         answers = [json.loads(line) for line in process.stdout.splitlines()]
         if process.returncode != 0 or not answers:
-            raise Failed(_last_line(log) or f"ended with status {process.returncode}")
+            raise Failed(last_line(log) or f"ended with status {process.returncode}")
         return answers
 
     def make(self, threads):
@@ -117,7 +117,7 @@ class Peer(Contender):
         return lines, first["memory_bytes"]
 
 
-def _last_line(path):
+def last_line(path):
     with open(path, errors="replace") as log:
         lines = [line.strip() for line in log if line.strip()]
     # Above a traceback a library may have said more plainly what is the matter.

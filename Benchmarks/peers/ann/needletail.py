@@ -12,14 +12,8 @@ from contenders import Contender, Failed
 _COLLECTION = "vectors"
 
 
-class Needletail(Contender):
-    def __init__(self, choice, options):
-        super().__init__(f"needletail ({choice})" if choice else "needletail", options)
-        self.choice = choice
-        self.ours = True
-
-    def path(self, threads):
-        return super().path(threads) + ".ntl"
+class Tool:
+    """Runs the command-line tool."""
 
     def run(self, *arguments):
         """Standard output of the tool, and the seconds, wall and CPU, that it took."""
@@ -37,6 +31,16 @@ class Needletail(Contender):
             said = next((line for line in lines if line.lower().startswith("error")), lines[-1] if lines else "")
             raise Failed(f"needletail {arguments[0]} ended with status {process.returncode}: {said}")
         return process.stdout, wall, cpu
+
+
+class Needletail(Contender, Tool):
+    def __init__(self, choice, options):
+        super().__init__(f"needletail ({choice})" if choice else "needletail", options)
+        self.choice = choice
+        self.ours = True
+
+    def path(self, threads):
+        return super().path(threads) + ".ntl"
 
     def make(self, threads):
         options, path = self.options, self.path(threads)
@@ -109,7 +113,7 @@ class InvertedLists(Needletail):
             probes = [nprobe for nprobe, other in points if other == factor]
             if not probes:
                 continue
-            words = ["--nprobe", _list(probes), "--refine-factor", str(factor)] + (["--batch", str(batch)] if batch > 1 else [])
+            words = ["--nprobe", _list(probes), "--refine", str(factor)] + (["--batch", str(batch)] if batch > 1 else [])
             for nprobe, line in zip(probes, self.bench(built, threads, seconds, *words)):
                 lines.append(line | {"parameter": [nprobe, factor], "batch": batch})
         return lines

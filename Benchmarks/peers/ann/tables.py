@@ -81,7 +81,7 @@ def search_table(options, points, threads, batch):
         rows.append(row)
     notes = [f"best peer at {recall:g}: {name}" for recall, name in best.items() if name]
     notes.append(f"+ that much at a higher recall, the lowest measured; – not reached with {options.knob} up to {max(options.ladder)}")
-    return "\n".join([_table(head, rows), *notes])
+    return "\n".join([table(head, rows), *notes])
 
 
 def build_table(options, records, memory, points):
@@ -111,7 +111,7 @@ def build_table(options, records, memory, points):
         rows.append(row)
     if not rows:
         return "Nothing was built."
-    return _table(head, rows, left=(0, len(head) - 1)) + "\nrecall apart: of the other builds against the one searched, at the worst " + options.knob + "; raw: the vectors as float32"
+    return table(head, rows, left=(0, len(head) - 1)) + "\nrecall apart: of the other builds against the one searched, at the worst " + options.knob + "; raw: the vectors as float32"
 
 
 def _recall_apart(records, points):
@@ -139,7 +139,7 @@ def _ratio(value, other):
     return f"{value[0] / other[0]:.2f}" if value and other else "–"
 
 
-def _table(head, rows, left=(0,)):
+def table(head, rows, left=(0,)):
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
 
     def line(row):

@@ -25,6 +25,7 @@ import json
 import os
 import resource
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -172,29 +173,10 @@ class Worker:
         return asked, spent
 
     def alone(self, parameter, threads):
-        """How many queries were asked one by one, in how many seconds, and the nanoseconds that each took."""
         search = getattr(self.peer, "search_one", None) or (lambda query, k: self.peer.search(query[None, :], k))
-        clock, k = time.perf_counter_ns, self.request["k"]
-
-        def ask(queries, least):
-            """Runs through the queries, over and over until the time has come."""
-            self.peer.set(parameter, 1)  # a library may keep the number of threads per thread, as OpenMP does
-            times, start, before = [], clock(), clock()
-            for query in itertools.cycle(queries):
-                search(query, k)
-                now = clock()
-                times.append(now - before)
-                before = now
-                if now - start >= least:
-                    return times, start, now
-
-        shares = np.array_split(self.queries, threads)
-        with ThreadPoolExecutor(threads) as pool:
-            # The first round warms each thread's caches up.
-            list(pool.map(lambda share: ask(share, 0.1 * self.request["seconds"] * 1e9), shares))
-            parts = list(pool.map(lambda share: ask(share, self.request["seconds"] * 1e9), shares))
-        times = [time for part in parts for time in part[0]]
-        return len(times), (max(part[2] for part in parts) - min(part[1] for part in parts)) / 1e9, times
+        # A library may keep the number of threads per thread, as OpenMP does.
+        prepare = lambda: self.peer.set(parameter, 1)
+        return asked_one_by_one(search, prepare, self.queries, self.request["k"], threads, self.request["seconds"])
 
     def latencies(self):
         """Microseconds of queries issued one by one, with what the call from Python costs."""
@@ -205,6 +187,35 @@ class Worker:
             one(query, k)
             times.append(clock() - start)
         return np.array(times) / 1000
+
+
+def asked_one_by_one(search, prepare, queries, k, threads, seconds):
+    """How many queries were asked by threads that each ask one after another, in how many seconds, and the nanoseconds of each.
+
+    `prepare` is called in each thread first. A slow library is not made to answer all queries: the clock ends it.
+    """
+    clock, together = time.perf_counter_ns, threading.Barrier(threads)
+
+    def ask(share, nanoseconds):
+        prepare()
+        together.wait()
+        times, start = [], clock()
+        before = start
+        for query in itertools.cycle(share):
+            search(query, k)
+            now = clock()
+            times.append(now - before)
+            before = now
+            if now - start >= nanoseconds:
+                return times, start, now
+
+    shares = np.array_split(queries, threads)
+    with ThreadPoolExecutor(threads) as pool:
+        # The first time warms up what each thread keeps.
+        list(pool.map(lambda share: ask(share, 0.1e9 * seconds), shares))
+        parts = list(pool.map(lambda share: ask(share, 1e9 * seconds), shares))
+    times = [time for part in parts for time in part[0]]
+    return len(times), (max(part[2] for part in parts) - min(part[1] for part in parts)) / 1e9, times
 
 
 def _cpu_seconds():
