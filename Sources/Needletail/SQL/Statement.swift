@@ -28,6 +28,9 @@ package struct SelectStatement: Hashable, Sendable {
     package var offset: Operand?
     /// `WITH (…)`: the recall that is asked for, and the like.
     package var settings: [Setting] = []
+
+    /// The column to which `AS` gives this name.
+    func source(named alias: String) -> SelectColumn.Source? { columns.first { $0.alias == alias }?.source.content }
 }
 
 /// A column of `SELECT`.

@@ -1,10 +1,11 @@
-// The grammar of statements, in EBNF as ISO 14977 has it. Keywords are read in any case; `filter`, `name` (there: field), `value`,
-// `string`, `number`, `word` and `digits` are those of a filter.
+// The grammar of statements, in EBNF as ISO 14977 has it. Keywords are read in any case. `filter`, `value`, `string`, `number`, `word`
+// and `digits` are those of a filter (FilterParser.swift), and `name` is its `field`.
 //
 //     statement  = select | explain | insert | update | delete | create | drop ;
 //     explain    = "EXPLAIN", { "ANALYZE" | "VERIFY" }, select ;
 //     select     = "SELECT", [ "DISTINCT", "WITHIN", operand ], column, { ",", column }, "FROM", name, [ where ],
-//                  [ "GROUP", "BY", name ], [ "ORDER", "BY", order ], { "LIMIT", operand | "OFFSET", operand }, [ with ] ;
+//                  [ "GROUP", "BY", name ], [ "ORDER", "BY", order ], { ( "LIMIT" | "OFFSET" ), count }, [ with ] ;
+//     count      = digits | parameter ;
 //     column     = "*" | ( name | "COUNT", "(", "*", ")" ), [ "AS", name ] ;
 //     order      = distance, [ "ASC" ]                               (* the nearest first *)
 //                | ( name | "COUNT", "(", "*", ")" ), [ "ASC" | "DESC" ] ;
@@ -22,7 +23,7 @@
 //     update     = "UPDATE", name, "SET", name, "=", operand, { ",", name, "=", operand }, [ where ] ;
 //     delete     = "DELETE", "FROM", name, [ where ] ;
 //     create     = "CREATE", "COLLECTION", [ "IF", "NOT", "EXISTS" ], name, "(", definition, { ",", definition }, ")", [ with ]
-//                | "CREATE", "INDEX", "ON", name, [ "USING", word, [ [ "WITH" ], settings ] ] ;
+//                | "CREATE", "INDEX", "ON", name, ( [ with ] | "USING", word, [ [ "WITH" ], settings ] ) ;
 //     definition = name, "VECTOR", "(", digits, ")", [ "F32" | "F16" | "I8" ]
 //                | name, word, [ "[", "]" ], [ "INDEXED" ] ;         (* the word is a type of field *)
 //     drop       = "DROP", "COLLECTION", [ "IF", "EXISTS" ], name

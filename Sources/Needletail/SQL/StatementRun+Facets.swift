@@ -26,7 +26,11 @@ extension StatementRun {
         case nil, .count(isDescending: true): return .mostFrequent
         case .count(isDescending: false): return .leastFrequent
         case .field(let name, let isDescending):
-            guard name.content == field.name else {
+            let source = select.source(named: name.content)
+            if source == .count || (source == nil && name.content == "count" && field.name != "count") {
+                return isDescending ? .mostFrequent : .leastFrequent
+            }
+            guard source == .name(field.name) || name.content == field.name else {
                 throw failure(.invalidArgument, "groups are ordered by COUNT(*) or \(Statement.name(field.name))", at: name.offset)
             }
             return isDescending ? .descending : .ascending

@@ -39,10 +39,11 @@ extension StatementRun {
         let (offset, limit) = try window(select)
         var order: (field: String, isAscending: Bool)?
         if case .field(let name, let isDescending) = select.order {
-            guard collection.schema.field(name.content) != nil || name.content == "id" else {
-                throw unknownField(name.content, among: collection.schema.fields.map(\.name) + ["id"], at: name.offset)
+            let field = if case .name(let field) = select.source(named: name.content) { field } else { name.content }
+            guard collection.schema.field(field) != nil || field == "id" else {
+                throw unknownField(field, among: collection.schema.fields.map(\.name) + ["id"], at: name.offset)
             }
-            order = (name.content, !isDescending)
+            order = (field, !isDescending)
         }
         let filter = try filter(select.condition, of: collection)
         let cursor: RecordCursor

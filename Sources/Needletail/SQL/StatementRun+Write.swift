@@ -10,6 +10,7 @@ extension StatementRun {
             for operand in row { try await resolveImage(operand, of: collection) }
             records.append(try record(row, targets, of: collection))
         }
+        try checkCancellation()
         let count: Int
         do throws(NeedletailError) {
             count = try await collection.insert(records, onConflict: insert.onConflict, durability: options.durability)

@@ -66,6 +66,7 @@ import Testing
         #expect(try await sample.ids("SELECT id FROM photos ORDER BY label") == ["d", "a", "c", "b", 6, "e"])
         #expect(try await sample.ids("SELECT id FROM photos ORDER BY price DESC LIMIT 3") == [6, "e", "c"])
         #expect(try await sample.ids("SELECT id FROM photos WHERE sold ORDER BY year DESC LIMIT 1 OFFSET 1") == ["c"])
+        #expect(try await sample.ids("SELECT id, year AS y FROM photos ORDER BY y DESC LIMIT 1") == [6])
         #expect(try await sample.ids("SELECT id FROM photos ORDER BY id") == [6, "a", "b", "c", "d", "e"])
     }
 
@@ -87,6 +88,9 @@ import Testing
         #expect(try await sample.rows("SELECT COUNT(*), label FROM photos GROUP BY label LIMIT 1 OFFSET 1") == [[2, "dog"]])
         #expect(try await sample.rows("SELECT label, COUNT(*) FROM photos GROUP BY label ORDER BY label DESC") == [["dog", 2], ["cat", 2], ["bird", 1], [nil, 1]])
         #expect(try await sample.rows("SELECT label, COUNT(*) FROM photos GROUP BY label ORDER BY COUNT(*) LIMIT 3") == [["bird", 1], [nil, 1], ["cat", 2]])
+        #expect(try await sample.ids("SELECT label, COUNT(*) AS n FROM photos GROUP BY label ORDER BY n DESC LIMIT 2") == ["cat", "dog"])
+        #expect(try await sample.ids("SELECT label AS l, COUNT(*) FROM photos GROUP BY label ORDER BY l LIMIT 2") == ["bird", "cat"])
+        #expect(try await sample.ids("SELECT label, COUNT(*) FROM photos GROUP BY label ORDER BY count LIMIT 1") == ["bird"])
         #expect(try await sample.rows("SELECT tags, COUNT(*) FROM photos WHERE sold GROUP BY tags") == [["furry", 2], ["it's", 1], ["small", 1]])
         #expect(try await sample.rows("SELECT sold, COUNT(*) AS n FROM photos WHERE year < 2024 GROUP BY sold ORDER BY sold") == [[false, 2], [true, 2]])
     }
