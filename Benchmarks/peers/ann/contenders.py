@@ -113,7 +113,7 @@ class Peer(Contender):
         options = self.options
         first, *lines = self.ask(
             "search", options.build_threads[0], points=points, thread_counts=options.threads,
-            batches=options.batches, seconds=options.seconds, enough=options.enough)
+            batches=options.batches, seconds=options.seconds, enough=options.enough, lowest=min(options.recalls))
         return lines, first["memory_bytes"]
 
 

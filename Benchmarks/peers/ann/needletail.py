@@ -6,6 +6,7 @@ import resource
 import subprocess
 import time
 
+import curves
 import vectorset
 from contenders import Contender, Failed
 
@@ -99,8 +100,11 @@ class InvertedLists(Needletail):
         return [[line["parameter"], line["recall"]] for line in self.lines(threads, 1, 1, self.ladder(), 0.01)]
 
     def search(self, points):
-        options, points = self.options, self.ladder() if points is None else points
+        options = self.options
         built = options.build_threads[0]
+        if points is None:
+            recalls = {tuple(line["parameter"]): line["recall"] for line in self.lines(built, max(options.threads), 1, self.ladder(), 0.01)}
+            points = [point for point, _ in curves.worth_timing(sorted(recalls.items()), min(options.recalls), options.enough)]
         modes = [(threads, batch) for batch in options.batches for threads in options.threads]
         return [line for threads, batch in modes for line in self.lines(built, threads, batch, points, options.seconds)], None
 

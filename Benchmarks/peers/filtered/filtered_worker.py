@@ -82,18 +82,35 @@ class Worker:
                 self.answer({"predicate": name, "strategy": strategy, **found})
 
     def least(self, strategy, ladder, fastest):
-        best = None
+        """Climbs the ladder, then halves the step that led over the recall twice."""
+        best = below = None
         for parameter in ladder:
-            self.peer.set(strategy, parameter, 1)
-            line = self.try_out(parameter, SAMPLE)
-            # A sample has its luck; all queries decide, unless they need not be asked.
-            if line["recall"] >= self.request["recall"] - 0.03 and len(self.queries) > SAMPLE:
-                line = self.try_out(parameter, len(self.queries))
+            line = self.asked(strategy, parameter)
             if best is None or line["recall"] > best["recall"]:
                 best = line
             if line["recall"] >= self.request["recall"] or 4 * line["qps"] < fastest:
                 break
+            below = parameter
+        if below is None or best["recall"] < self.request["recall"]:
+            return best
+        for _ in range(2):
+            middle = _between(below, best["parameter"])
+            if middle in (below, best["parameter"]):
+                break
+            line = self.asked(strategy, middle)
+            if line["recall"] >= self.request["recall"]:
+                best = line
+            else:
+                below = middle
         return best
+
+    def asked(self, strategy, parameter):
+        self.peer.set(strategy, parameter, 1)
+        line = self.try_out(parameter, SAMPLE)
+        # A sample has its luck; all queries decide, unless they need not be asked.
+        if line["recall"] >= self.request["recall"] - 0.03 and len(self.queries) > SAMPLE:
+            line = self.try_out(parameter, len(self.queries))
+        return line
 
     def try_out(self, parameter, count):
         # CPU time: who else computes here must not choose the settings.
@@ -123,6 +140,13 @@ class Worker:
                     p50, p99 = np.percentile(np.array(times) / 1000, [50, 99])
                     line |= {"p50_us": round(float(p50), 1), "p99_us": round(float(p99), 1)}
                 self.answer(line)
+
+
+def _between(below, above):
+    """The value half-way on a logarithmic scale; of a list its first, beside the rest of the one above."""
+    if isinstance(above, list):
+        return [_between(below[0], above[0]), *above[1:]]
+    return round((below * above) ** 0.5)
 
 
 def main():
