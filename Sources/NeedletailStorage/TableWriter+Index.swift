@@ -70,12 +70,10 @@ extension TableWriter {
         return new
     }
 
-    /// Removes an index; whether there was one.
+    /// Removes an index, also one whose description is damaged; whether there was one.
     @discardableResult
     package func dropIndex(_ name: String) throws(StorageError) -> Bool {
-        guard let index = try indexes().first(where: { $0.name == name }) else { return false }
-        try transaction.removeIndex(index, of: descriptor.id)
-        return true
+        try transaction.removeIndexes(of: descriptor, named: name, slotCount: slotCount, owner.core)
     }
 
     private func validate(_ index: IndexDescriptor, _ arrays: [IndexArrayContent]) throws(StorageError) {
