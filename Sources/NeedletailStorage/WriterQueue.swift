@@ -96,8 +96,9 @@ final class WriterQueue: @unchecked Sendable {
         lock.lock()
         guest = nil
         isBusy = false
-        // The thread sleeps on unless there is something for it: waking it costs each small write some microseconds.
-        if !queue.isEmpty || closingCount > 0 { lock.signal() }
+        // The thread sleeps on unless there is something for it, or the write let go of the last handle: waking it costs each small
+        // write some microseconds.
+        if !queue.isEmpty || closingCount > 0 || handles == 0 { lock.signal() }
         lock.unlock()
         return true
     }

@@ -164,8 +164,8 @@ package struct Loader: Sendable {
 
     /// Throws where the first row is not the one that was loaded first: a new file alone, whose rows would be passed over.
     private func requireFirstRow(of plan: LoadPlan, in collection: Needletail.Collection) throws {
-        var probe = try RowSource(plan, skipsBadRows: options.plan.skipsBadRows)
-        guard let batch = try probe.next(limit: 1), batch.count > 0, let record = try collection.get(batch.id(ofRow: 0), select: .none) else { return }
+        // Where the row cannot be read, the load itself says so.
+        guard var probe = try? RowSource(plan, skipsBadRows: options.plan.skipsBadRows), let batch = try? probe.next(limit: 1), batch.count > 0, let record = try collection.get(batch.id(ofRow: 0), select: .none) else { return }
         let vector = batch.allFloats.prefix(record.vector.count)
         // Half precision rounds; what was stored as it was is equal.
         let isSame = vector.count == record.vector.count && zip(vector, record.vector).allSatisfy { abs($0 - $1) <= max(abs($0), 1e-4) * 2e-3 }
