@@ -5,6 +5,7 @@
 
 #include <histedit.h>
 #include <stddef.h>
+#include <stdlib.h>
 
 typedef char *(*nt_el_prompt)(EditLine *);
 typedef unsigned char (*nt_el_function)(EditLine *, int);
@@ -28,6 +29,9 @@ static inline int nt_el_set_edit_mode(EditLine *editor, const char *change) {
 // Puts the terminal into the editor's mode (1) or the one before (0).
 static inline int nt_el_prepare_terminal(EditLine *editor, int on) { return el_set(editor, EL_PREP_TERM, on); }
 static inline int nt_el_refresh(EditLine *editor) { return el_set(editor, EL_REFRESH); }
+
+// The most bytes that a character takes in the locale: 4 or more where it is UTF-8. (A macro that is a call.)
+static inline int nt_longest_character(void) { return (int)MB_CUR_MAX; }
 
 // A history of at most `size` lines, without a line repeated at once; NULL without memory.
 static inline History *nt_history_open(int size) {
