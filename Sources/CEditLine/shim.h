@@ -26,9 +26,6 @@ static inline int nt_el_bind(EditLine *editor, const char *key, const char *name
 static inline int nt_el_set_edit_mode(EditLine *editor, const char *change) {
   return el_set(editor, EL_SETTY, "-d", change, NULL);
 }
-// Puts the terminal into the editor's mode (1) or the one before (0).
-static inline int nt_el_prepare_terminal(EditLine *editor, int on) { return el_set(editor, EL_PREP_TERM, on); }
-static inline int nt_el_refresh(EditLine *editor) { return el_set(editor, EL_REFRESH); }
 
 // The most bytes that a character takes in the locale: 4 or more where it is UTF-8. (A macro that is a call.)
 static inline int nt_longest_character(void) { return (int)MB_CUR_MAX; }

@@ -130,12 +130,15 @@ final class LineEditor {
         guard let line = el_line(editor) else { return UInt8(CC_NORM) }
         let hadText = line.pointee.lastchar > line.pointee.buffer
         interruption = hadText
-        // From the end of the line, which may be some rows below.
-        let text = String(decoding: bytes(line.pointee.cursor, line.pointee.lastchar), as: UTF8.self)
-        _ = el_cursor(editor, Int32(clamping: text.unicodeScalars.count))
-        _ = nt_el_refresh(editor)
+        // Below the last row of the line, which the cursor may stand above.
+        let width = max(1, Terminal.width(of: STDOUT_FILENO) ?? 80)
+        let promptWidth = prompt.map { TextWidth.of(String(cString: $0)) } ?? 0
+        func row(upTo end: UnsafePointer<CChar>) -> Int {
+            (promptWidth + TextWidth.of(String(decoding: bytes(line.pointee.buffer, end), as: UTF8.self))) / width
+        }
+        let below = row(upTo: line.pointee.lastchar) - row(upTo: line.pointee.cursor)
         fflush(stdout)
-        Terminal.write("^C\n", to: STDOUT_FILENO)
+        Terminal.write((below > 0 ? "\u{1B}[\(below)B" : "") + "^C\n", to: STDOUT_FILENO)
         return UInt8(CC_NEWLINE)
     }
 

@@ -99,8 +99,11 @@ extension Shell {
         let result = QueryResult(
             columns: columns.map { QueryColumn($0.0, .value($0.1)) }, rows: rows.map { $0.map { QueryValue.value($0) } })
         // A page of pictures is no place for a list.
-        let printer = ResultPrinter(mode: settings.mode == .sheet ? .table : settings.mode, width: output.width)
-        output.write(printer.text(result))
+        let width = output.width
+        switch settings.mode {
+        case .table, .sheet: output.write(ResultPrinter.text(ResultTable(result).lines(width: width)))
+        case .json, .csv, .line: output.write(ResultPrinter(mode: settings.mode, width: width).text(result))
+        }
     }
 
     // MARK: Settings

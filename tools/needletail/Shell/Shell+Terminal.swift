@@ -52,7 +52,7 @@ extension Shell {
     /// As wide as the prompt of the first line, so that lines stand below each other; an open quote is shown.
     private func prompt(_ reader: StatementReader) -> String {
         guard reader.isInsideStatement else { return "needletail> " }
-        return reader.openQuote.map { "        \($0)...> " } ?? "       ...> "
+        return reader.openQuote.map { "      \($0)...> " } ?? "       ...> "
     }
 
     /// Several lines as one entry of the history; those with a comment keep their line ends, which end the comment.
