@@ -61,8 +61,8 @@ package struct CompletionSource: Sendable {
     package static let keywords = [
         "SELECT", "FROM", "WHERE", "ORDER", "BY", "GROUP", "LIMIT", "OFFSET", "ASC", "DESC", "DISTINCT", "AND", "OR", "NOT", "IN", "BETWEEN",
         "LIKE", "CONTAINS", "IS", "NULL", "TRUE", "FALSE", "AS", "COUNT", "EXPLAIN", "ANALYZE", "VERIFY", "INSERT", "INTO", "VALUES",
-        "UPDATE", "SET", "DELETE", "CREATE", "DROP", "COLLECTION", "INDEX", "ON", "USING", "WITH", "RECALL",
-        "VECTOR", "METRIC", "BOOL", "INT", "DOUBLE", "TIMESTAMP", "STRING", "STRINGS", "INDEXED", "HNSW", "IVFPQ",
+        "UPDATE", "SET", "DELETE", "CREATE", "DROP", "COLLECTION", "INDEX", "ON", "USING", "WITH", "WITHIN", "IF", "EXISTS", "RECALL",
+        "VECTOR", "METRIC", "COSINE", "L2", "DOT", "BOOL", "INT", "DOUBLE", "TIMESTAMP", "STRING", "STRINGS", "INDEXED", "HNSW", "IVFPQ",
     ]
 
     private static let functions = ["image('", "record('"]

@@ -28,9 +28,10 @@ final class Shell {
 
         static let standardInput = Source()
 
-        func place(_ line: Int) -> String {
+        func place(_ line: Int, _ column: Int?) -> String {
             guard showsLine else { return "" }
-            return name.map { "\(TextWidth.printable($0)):\(line): " } ?? "line \(line): "
+            if let name { return "\(TextWidth.printable(name)):\(line):" + (column.map { "\($0): " } ?? " ") }
+            return "line \(line)" + (column.map { ", column \($0): " } ?? ": ")
         }
     }
 
@@ -124,7 +125,8 @@ final class Shell {
             guard var failure = ToolFailure(error) else { throw error }
             // A failure inside of a file that was read has its place already.
             if !(error is PlacedFailure) {
-                failure.message = source.place(firstLine + ((error as? NeedletailError)?.line ?? 1) - 1) + failure.message
+                let cause = error as? NeedletailError
+                failure.message = source.place(firstLine + (cause?.line ?? 1) - 1, cause?.line == nil ? nil : cause?.column) + failure.message
             }
             throw PlacedFailure(failure: failure)
         }
