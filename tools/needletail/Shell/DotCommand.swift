@@ -52,7 +52,7 @@ package enum DotCommand: Sendable, Hashable {
             words[words.count - 1] = String(last.dropLast())
             if words.last?.isEmpty == true { words.removeLast() }
         }
-        guard let name = words.first else { throw ToolFailure(.usage, "a command is missing behind the dot; .help lists them") }
+        guard let name = words.first, name != "." else { throw ToolFailure(.usage, "a command is missing behind the dot; .help lists them") }
         let arguments = Array(words.dropFirst())
         let entry = try Self.entry(named: name)
         func one() throws(ToolFailure) -> String? {

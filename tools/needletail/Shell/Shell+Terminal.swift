@@ -22,7 +22,7 @@ extension Shell {
             case .end: return
             case .interrupted(let hadText):
                 guard hadText || reader.isInsideStatement || !wasInterrupted else { return }
-                if !hadText, !reader.isInsideStatement { Terminal.write("Once more, Ctrl-D or .quit leaves.\n", to: 1) }
+                if !hadText, !reader.isInsideStatement { Terminal.write("Once more, Ctrl-D or .quit leaves.\n", to: STDOUT_FILENO) }
                 wasInterrupted = !hadText && !reader.isInsideStatement
                 reader.discard()
                 begun = []
@@ -31,6 +31,10 @@ extension Shell {
                 if begun.isEmpty, let word = Self.command(meantBy: line) {
                     editor.remember(line)
                     try await runTyped(.command(word, line: 1))
+                    continue
+                }
+                if !begun.isEmpty, reader.openQuote == nil, Self.speaksToShell(line) {
+                    Terminal.write("A statement has begun: a semicolon ends it, Ctrl-C gives it up.\n", to: STDOUT_FILENO)
                     continue
                 }
                 begun.append(line)
@@ -69,6 +73,13 @@ extension Shell {
         case "\\timing": ".timer"
         default: nil
         }
+    }
+
+    /// Whether a line is meant for the shell although a statement has begun, of which it cannot be a part.
+    private static func speaksToShell(_ line: String) -> Bool {
+        if command(meantBy: line) != nil { return true }
+        let text = line.trimmed
+        return text.hasPrefix(".") && text.dropFirst().first?.isLetter == true
     }
 
     // MARK: Completion
