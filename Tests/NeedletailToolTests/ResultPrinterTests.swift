@@ -19,6 +19,7 @@ struct ResultPrinterTests {
 
     @Test("a table is aligned by the width of characters, with NULL and short vectors")
     func table() throws {
+        print(ResultPrinter(mode: .table, width: nil).text(try result()))
         #expect(ResultPrinter(mode: .table, width: nil).text(try result()) == """
             id       name         price  on                   tags  embedding                   distance
             ───────  ───────────  ─────  ───────────────────  ────  ──────────────────────────  ────────
@@ -34,7 +35,7 @@ struct ResultPrinterTests {
         let text = ResultPrinter(mode: .table, width: width).text(try result())
         let lines = text.split(separator: "\n")
         #expect(lines.prefix(4).allSatisfy { TextWidth.of($0) <= width }, "\(text)")
-        #expect(text.contains("No room for ") == (width < 96))
+        #expect(text.contains("No room for ") == (width < 78))
     }
 
     @Test("JSON has one object a row, every value whole")

@@ -25,14 +25,11 @@ struct ShellScriptTests {
 
     @Test("statements from a pipe, the last without a semicolon")
     func pipe() throws {
-        let run = try shell(input: """
-            .import items.csv items
-            -- nearest to red; with a comment
-            SELECT id, name, price, distance FROM items
-            ORDER BY embedding <-> [1, 0, 0] LIMIT 2; .mode json
-            """ + "\n.mode csv\nSELECT id, price FROM items WHERE name != 'red'")
-        #expect(run.status == 64 && run.errors.contains("line 4, column 40: "), "a command is a line of its own: \(run.errors)")
+        #expect(try shell("-c", ".import items.csv items").status == 0)
+        let run = try shell(input: "SELECT id FROM items; SELECT id FROM itms\n")
+        #expect(run.status == 64 && run.errors.hasPrefix("needletail: line 1, column 38: there is no collection 'itms'"), "\(run.errors)")
         let rest = try shell(input: """
+            -- nearest to red; with a comment
             SELECT id, name, price, distance FROM items
             ORDER BY embedding <-> [1, 0, 0] LIMIT 2;
             .mode csv
@@ -70,8 +67,7 @@ struct ShellScriptTests {
 
     @Test("-c may be repeated, and settings last from one to the next")
     func commandLine() throws {
-        let run = try shell("-c", ".import items.csv items", "-c", ".mode json", "-c", "SELECT * FROM items WHERE id = 'c'; .quit", "-c", "SELECT 1")
-        #expect(run.status == 64 && run.output.hasSuffix("\n{\"id\":\"c\",\"name\":\"blue\",\"price\":null}\n") == false)
+        #expect(try shell("-c", ".import items.csv items", "-c", "SELECT id FROM items; .quit").status == 64, "a command is a line of its own")
         let json = try shell("-c", ".mode json", "-c", "SELECT id, name, price FROM items WHERE id = 'c';", "-c", ".quit", "-c", "SELECT 1")
         #expect(json.status == 0 && json.output == "{\"id\":\"c\",\"name\":\"blue\",\"price\":null}\n", "\(json.output) \(json.errors)")
     }

@@ -71,7 +71,9 @@ package struct CompletionSource: Sendable {
     package func complete(_ text: String, after earlier: String = "") -> Completion {
         if earlier.isEmpty, text.drop(while: { $0 == " " }).hasPrefix(".") { return completeCommand(text) }
         let statement = earlier + text
-        if let path = openPicture(statement) { return files(matching: path, suffix: "')") }
+        if let (before, content) = openString(statement) {
+            return before.lowercased().hasSuffix("image(") ? files(matching: content, suffix: "')") : Completion(length: 0, candidates: [])
+        }
         let word = String(text.reversed().prefix { $0.isLetter || $0.isNumber || $0 == "_" }.reversed())
         let words = Self.words(statement.dropLast(word.count))
         let names: [String]
@@ -133,12 +135,10 @@ package struct CompletionSource: Sendable {
         return Completion(length: path.unicodeScalars.count, candidates: candidates.sorted(), suffix: isFolder ? "" : suffix)
     }
 
-    /// The path behind an `image('` whose quote is not closed.
-    private func openPicture(_ statement: String) -> String? {
+    /// The string at the end of a statement whose quote is not closed, and what stands before it.
+    private func openString(_ statement: String) -> (before: Substring, content: String)? {
         guard statement.count(where: { $0 == "'" }) % 2 == 1, let quote = statement.lastIndex(of: "'") else { return nil }
-        let before = statement[..<quote].lowercased()
-        guard before.hasSuffix("image(") else { return nil }
-        return String(statement[statement.index(after: quote)...])
+        return (statement[..<quote], String(statement[statement.index(after: quote)...]))
     }
 
     // MARK: Words
