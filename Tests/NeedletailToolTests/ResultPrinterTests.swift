@@ -13,13 +13,12 @@ struct ResultPrinterTests {
             ],
             rows: [
                 ["a/1.jpg", "Käse, \"gut\"", 4.5, .value(.timestamp(day)), .value(["x", "y"]), .vector([1, 0.25, -3, 0.1, 5, 6, 7, 8]), 0.24494896829128265],
-                [7, "日本\n語", nil, nil, nil, nil, 0],
+                [7, "日本\n語", nil, nil, nil, nil, 0.0],
             ])
     }
 
     @Test("a table is aligned by the width of characters, with NULL and short vectors")
     func table() throws {
-        print(ResultPrinter(mode: .table, width: nil).text(try result()))
         #expect(ResultPrinter(mode: .table, width: nil).text(try result()) == """
             id       name         price  on                   tags  embedding                   distance
             ───────  ───────────  ─────  ───────────────────  ────  ──────────────────────────  ────────

@@ -61,7 +61,7 @@ package struct CompletionSource: Sendable {
     package static let keywords = [
         "SELECT", "FROM", "WHERE", "ORDER", "BY", "GROUP", "LIMIT", "OFFSET", "ASC", "DESC", "DISTINCT", "AND", "OR", "NOT", "IN", "BETWEEN",
         "LIKE", "CONTAINS", "IS", "NULL", "TRUE", "FALSE", "AS", "COUNT", "EXPLAIN", "ANALYZE", "VERIFY", "INSERT", "INTO", "VALUES",
-        "UPDATE", "SET", "DELETE", "CREATE", "DROP", "COLLECTION", "INDEX", "ON", "USING", "WITH", "WITHIN", "IF", "EXISTS", "RECALL",
+        "UPDATE", "SET", "DELETE", "CREATE", "DROP", "COLLECTION", "INDEX", "ON", "USING", "WITH", "WITHIN", "IF", "EXISTS", "REPLACE", "IGNORE", "RECALL",
         "VECTOR", "METRIC", "COSINE", "L2", "DOT", "BOOL", "INT", "DOUBLE", "TIMESTAMP", "STRING", "STRINGS", "INDEXED", "HNSW", "IVFPQ",
     ]
 
@@ -101,7 +101,7 @@ package struct CompletionSource: Sendable {
     /// The fields of the collections that the statement names; of all where it names none yet.
     private func fields(of words: [String]) -> [String] {
         let named = collections.filter { words.contains($0.name) }
-        return (named.isEmpty ? collections : named).flatMap(\.fields) + ["id", "distance"]
+        return (named.isEmpty ? collections : named).flatMap(\.fields) + ["id", "distance", "score"]
     }
 
     // MARK: Commands and files
