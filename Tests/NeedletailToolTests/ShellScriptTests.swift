@@ -82,6 +82,17 @@ struct ShellScriptTests {
         #expect(try shell("-c", ".open items.csv").status == 65)
     }
 
+    @Test("what is wrong with a picture is told with its place; a taken id names no option of the command line")
+    func messages() throws {
+        try write("none.jpg", "no picture")
+        #expect(try shell("-c", ".import items.csv items").status == 0)
+        let missing = try shell("-c", "SELECT id FROM items ORDER BY embedding <-> image('missing.jpg') LIMIT 1")
+        #expect(missing.status != 0 && missing.errors.contains("^"), "\(missing.errors)")
+        #expect(try shell("-c", "SELECT id FROM items ORDER BY embedding <-> image('none.jpg') LIMIT 1").status == 65)
+        let again = try shell("-c", ".import items.csv items")
+        #expect(again.status == 65 && again.errors.contains("id a exists") && !again.errors.contains("--"), "\(again.errors)")
+    }
+
     @Test("a schema is shown as the statement that makes it again")
     func schema() throws {
         let made = "CREATE COLLECTION \"my docs\" (\n  v VECTOR(4) F16,\n  title STRING,\n  year INT INDEXED\n) WITH (metric = cosine);\n"
