@@ -227,16 +227,21 @@ class Table:
         number = struct.pack(">I", self.id)
         state = database.data["catalog"][b"s" + number] if database.version == 1 else database.data["tails"][number + b"\xff\xff\xff\xffs"]  # 5.2
         version, columns = struct.unpack_from("<II", state)
-        need(version in (1, 2) and columns == len(self.types), "the counters are malformed")
-        is_open, first = struct.unpack_from("<Qq", state, 56) if version == 2 else (0, 0)
+        need(version in (1, 2, 3) and columns == len(self.types), "the counters are malformed")
+        is_open, first = struct.unpack_from("<Qq", state, 56) if version >= 2 else (0, 0)
+        self.ordered = struct.unpack_from("<Q", state, 72 + 16 * columns)[0] if version == 3 else 0
         self.open_run = first if is_open else None
         self.slots, self.sealed, self.live, self.generation = struct.unpack_from("<4Q", state, 8)
         self.dictionaries = [self.dictionary(array) for array in description["columnArrays"]]
+        self.codes = [{string: code for code, string in dictionary.items()} for dictionary in self.dictionaries]
         self.read_blocks()
         self.keys = self.read_column(description["keyArray"], INT, None)
         self.columns = [self.read_column(array, kind, i) for i, (array, kind) in enumerate(zip(description["columnArrays"], self.types))]
         self.read_tail()
         self.read_deleted()
+        need(self.ordered <= self.sealed, "ordered indexes cover more than the sealed slots")
+        for position, column in enumerate(description["columns"]):
+            self.check_order(position, column["indexed"] and column["type"] != LIST)
         prefix = b"x" + number
         self.indexes = [Index(self, key, json.loads(value)) for key, value in database.data["catalog"].items() if key[:5] == prefix]
 
@@ -333,6 +338,42 @@ class Table:
             self.deleted.update(bits)
         need(self.slots - len(self.deleted) == self.live, "the number of live records is wrong")
 
+    def number(self, position, value):  # 11.2
+        kind = self.types[position]
+        if kind == BOOL:
+            return int(value)
+        if kind == STRING:
+            return self.codes[position][value]
+        if kind != DOUBLE:
+            return (value & 0xFFFFFFFFFFFFFFFF) ^ 1 << 63
+        if value != value:
+            return 0xFFFFFFFFFFFFFFFF
+        bits = struct.unpack("<Q", struct.pack("<d", value + 0.0))[0]
+        return bits ^ (0xFFFFFFFFFFFFFFFF if bits >> 63 else 1 << 63)
+
+    def check_order(self, position, is_ordered):
+        """An ordered index has the entries that the column says, in order and in their blocks."""
+        prefix = struct.pack(">IB", self.description["columnArrays"][position], 2)
+        blocks = sorted((key, value) for key, value in self.database.data["dictionary"].items() if key[:5] == prefix)
+        need(is_ordered or not blocks, "a column that is not indexed has an ordered index")
+        need(not blocks or blocks[0][0] == prefix + bytes(12), "an ordered index does not begin at its start")
+        entries = []
+        for i, (key, value) in enumerate(blocks):
+            n = len(value) // 12
+            need(len(value) == 12 * n and n <= 160 and (n > 0 or i == 0), "a block of an ordered index is malformed")
+            found = list(zip(struct.unpack_from("<%dQ" % n, value), struct.unpack_from("<%dI" % n, value, 8 * n)))
+            need(all(entry >= struct.unpack(">QI", key[5:]) for entry in found), "an entry stands before its block")
+            entries += found
+            need(i + 1 == len(blocks) or not found or found[-1] < struct.unpack(">QI", blocks[i + 1][0][5:]), "an entry stands behind its block")
+        need(entries == sorted(set(entries)), "an ordered index is not in order")
+        need(all(slot < self.ordered for _, slot in entries), "an ordered index has an entry of a slot that it does not cover")
+        if not is_ordered:
+            return
+        column = self.columns[position]
+        expected = sorted((self.number(position, column[slot]), slot) for slot in range(self.ordered)
+                          if slot not in self.deleted and column[slot] is not None)
+        need([entry for entry in entries if entry[1] not in self.deleted] == expected, "an ordered index has other entries than its column")
+
     def key(self, slot):
         if self.keys[slot] is not None:
             return self.keys[slot]
@@ -383,7 +424,7 @@ def main():
         print(json.dumps({"format": database.version, "uuid": database.uuid, "tables": len(database.tables)}))
         for table in database.tables:
             print(json.dumps({"table": table.description["name"], "slots": table.slots, "sealed": table.sealed,
-                              "live": table.live, "columns": table.description["columns"]}))
+                              "live": table.live, "ordered": table.ordered, "columns": table.description["columns"]}))
             for index in table.indexes:
                 print(json.dumps(index.line(table)))
             for record in table.records(arguments.vectors):

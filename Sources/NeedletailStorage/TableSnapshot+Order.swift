@@ -111,7 +111,16 @@ package struct OrderedIndex: Sendable {
             guard let next = entry.successor, try cursor.seek(transaction.orderedKey(array, next)) else { return nil }
         }
         guard OrderedBlock.isKey(cursor.key, of: array) else { return nil }
-        return try cursor.block(of: table.descriptor.name, transaction)
+        let block = try cursor.block(of: table.descriptor.name, transaction)
+        // In a damaged tree, keys out of order must not lead round in a circle.
+        let goesOn =
+            switch step {
+            case .holding: true
+            case .before(let entry): block.start < entry
+            case .after(let entry): block.start > entry
+            }
+        guard goesOn else { throw transaction.corrupt("an ordered index of collection '\(table.descriptor.name)' is not in order") }
+        return block
     }
 }
 

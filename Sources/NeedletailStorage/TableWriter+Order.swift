@@ -167,3 +167,14 @@ struct OrderedChange {
     var entry: OrderedEntry
     var isAdded: Bool
 }
+
+extension Environment {
+    /// Marks all columns of a table as indexed without making the indexes: what files of earlier versions look like. For tests.
+    package func markColumnsAsIndexed(_ name: String) throws(StorageError) {
+        try writeBlocking { transaction throws(StorageError) in
+            var descriptor = try transaction.table(name).descriptor
+            for position in descriptor.columns.indices { descriptor.columns[position].indexed = true }
+            try transaction.transaction.putTable(descriptor)
+        }
+    }
+}

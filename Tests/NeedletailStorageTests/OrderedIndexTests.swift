@@ -135,13 +135,12 @@ extension Environment {
         for batch in 0 ..< 10 {
             let values = (0 ..< 5000).map { _ in Int64.random(in: -3000 ... 3000, using: &generator) }
             try environment.writeBlocking(durability: .relaxed) { transaction throws(StorageError) in
-                let vectors = [Float](repeating: 1, count: 5000)
-                try vectors.withUnsafeBytes { bytes throws(StorageError) in
-                    guard let base = bytes.baseAddress else { return }
-                    try transaction.table("t").append(RecordBatch(
-                        keys: .range(Int64(batch) * 5000 ..< Int64(batch + 1) * 5000), vectors: base, vectorStride: 4,
-                        norms: vectors, columns: [.int(values), .bool(values.map { $0 % 2 == 0 })]))
-                }
+                let vectors = UnsafeMutablePointer<Float>.allocate(capacity: 5000)
+                defer { vectors.deallocate() }
+                vectors.initialize(repeating: 1, count: 5000)
+                try transaction.table("t").append(RecordBatch(
+                    keys: .range(Int64(batch) * 5000 ..< Int64(batch + 1) * 5000), vectors: vectors, vectorStride: 4,
+                    norms: Array(repeating: 1, count: 5000), columns: [.int(values), .bool(values.map { $0 % 2 == 0 })]))
             }
         }
         try TestTable.expectOrder(environment, using: &generator)

@@ -117,31 +117,69 @@ extension StatementRun {
     ) throws(NeedletailError) -> (hits: [SearchHit], plan: SearchPlan) {
         let settings = try searchSettings(select.settings)
         let query = try vector(distance.query, of: collection)
-        let filter = try filter(select.condition, of: collection)
-        let settingsOffset = select.settings.first?.name.offset ?? select.limit?.offset ?? distance.query.offset
         try pointing(at: distance.query.offset) { () throws(NeedletailError) in try collection.check(query: query) }
-        func notYet(_ what: String, _ offset: Int) -> NeedletailError { failure(.invalidArgument, "\(what) is not possible yet", at: offset) }
-        if let groupBy = select.groupBy { throw notYet("GROUP BY", groupBy.offset) }
-        if let collapse = select.collapse { throw notYet("DISTINCT WITHIN", collapse.offset) }
+        let filter = try filter(select.condition, of: collection)
+        let bound = try bound(radius, collection.schema)
+        let threads = settings.threads ?? options.threads ?? 1
+        let found: SearchResults
         do throws(NeedletailError) {
-            guard let radius else {
-                let results = try collection.search(
+            if select.groupBy != nil || select.collapse != nil {
+                found = try selective(query, k: try count(window, select, collection), filter, fields, settings, threads, select, collection)
+            } else if let bound {
+                found = try collection.search(
+                    near: query, within: bound, limit: window.limit == nil ? nil : try count(window, select, collection), where: filter, select: fields,
+                    recall: settings.recall, efSearch: settings.efSearch, exact: settings.isExact, threads: threads)
+            } else {
+                found = try collection.search(
                     near: query, k: try count(window, select, collection), where: filter, select: fields, recall: settings.recall,
-                    efSearch: settings.efSearch, exact: settings.isExact, threads: settings.threads ?? options.threads ?? 1)
-                return (results.hits, results.plan)
+                    efSearch: settings.efSearch, exact: settings.isExact, threads: threads)
             }
-            let bound = try number(radius.bound, "a distance")
-            guard bound.isFinite, bound >= 0 || collection.schema.metric == .dot else {
-                throw failure(.invalidArgument, "a distance of \(bound) is not possible: it must be finite, and not negative but under dot", at: radius.bound.offset)
-            }
-            let found = try collection.search(
-                near: query, within: bound, limit: window.limit == nil ? nil : try count(window, select, collection), where: filter, select: fields,
-                recall: settings.recall, efSearch: settings.efSearch, exact: settings.isExact, threads: settings.threads ?? options.threads ?? 1)
-            return (radius.isStrict ? found.hits.filter { $0.distance < bound } : found.hits, found.plan)
         } catch {
             guard error.code == .invalidArgument || error.code == .unknownIndex else { throw error }
-            throw located(error, at: settingsOffset)
+            throw located(error, at: select.settings.first?.name.offset ?? select.limit?.offset ?? distance.query.offset)
         }
+        guard let radius, let bound else { return (found.hits, found.plan) }
+        return (found.hits.filter { radius.isStrict ? $0.distance < bound : $0.distance <= bound }, found.plan)
+    }
+
+    /// The best of each group, or records that are no near-duplicates. Those too far away are left out afterwards, which comes to the
+    /// same, since the nearest are taken first.
+    private func selective(
+        _ query: [Float], k: Int, _ filter: Filter?, _ fields: FieldSelection, _ settings: SearchSettings, _ threads: Int,
+        _ select: SelectStatement, _ collection: Collection
+    ) throws(NeedletailError) -> SearchResults {
+        var distance: Double?
+        if let collapse = select.collapse {
+            let least = try number(collapse, "a distance")
+            guard least.isFinite, least > 0 else {
+                throw failure(.invalidArgument, "near-duplicates within a distance of \(least) are not possible: it must be finite and above 0", at: collapse.offset)
+            }
+            distance = least
+        }
+        if let groupBy = select.groupBy {
+            let field = collection.schema.fields[try field(groupBy, collection.schema)]
+            guard field.type != .strings else {
+                throw failure(
+                    .typeMismatch, "the field '\(field.name)' is a list: a record would belong to several groups. COUNT(*) without ORDER BY a distance counts its strings",
+                    at: groupBy.offset)
+            }
+            return try collection.search(
+                near: query, k: k, groupBy: field.name, collapsing: distance, where: filter, select: fields, recall: settings.recall,
+                efSearch: settings.efSearch, exact: settings.isExact, threads: threads)
+        }
+        return try collection.search(
+            near: query, k: k, collapsing: distance ?? 0, where: filter, select: fields, recall: settings.recall, efSearch: settings.efSearch,
+            exact: settings.isExact, threads: threads)
+    }
+
+    /// The largest distance at which a record is found.
+    private func bound(_ radius: Condition.Radius?, _ schema: Schema) throws(NeedletailError) -> Double? {
+        guard let radius else { return nil }
+        let bound = try number(radius.bound, "a distance")
+        guard bound.isFinite, bound >= 0 || schema.metric == .dot else {
+            throw failure(.invalidArgument, "a distance of \(bound) is not possible: it must be finite, and not negative but under dot", at: radius.bound.offset)
+        }
+        return bound
     }
 
     /// How many are to be found: those before the offset, too. Without `LIMIT` all are, as SQL has it.

@@ -29,7 +29,8 @@ package struct CrashWorkload: Sendable {
     package static let descriptor = TableDescriptor(
         name: "crash", vectorByteCount: vectorByteCount,
         columns: [
-            ColumnDescriptor(name: "number", type: .int), ColumnDescriptor(name: "text", type: .string),
+            // Checking the file compares their ordered indexes with what the columns say.
+            ColumnDescriptor(name: "number", type: .int, indexed: true), ColumnDescriptor(name: "text", type: .string, indexed: true),
             ColumnDescriptor(name: "list", type: .stringList),
         ])
 

@@ -106,6 +106,19 @@ import Testing
         #expect(try await sample.ids("SELECT id FROM photos WHERE embedding <-> [2, 0] <= 1 LIMIT 1 OFFSET 1") == ["b"])
     }
 
+    @Test("GROUP BY in a search gives the best of each group, DISTINCT WITHIN no near-duplicates")
+    func groups() async throws {
+        let sample = try await SQLSample()
+        let byLabel = "SELECT label, id FROM photos GROUP BY label ORDER BY embedding <-> [1.1, 0]"
+        #expect(try await sample.rows(byLabel) == [["dog", "b"], ["cat", "c"], ["bird", "d"], [nil, "e"]])
+        #expect(try await sample.rows(byLabel + " LIMIT 1 OFFSET 1") == [["cat", "c"]])
+        #expect(try await sample.rows("SELECT label, id FROM photos WHERE embedding <-> [1.1, 0] < 1.5 AND year > 2021 GROUP BY label") == [["cat", "c"]])
+        #expect(try await sample.ids("SELECT DISTINCT WITHIN 1.5 id FROM photos ORDER BY embedding <-> [0, 0]") == ["a", "c", "e"])
+        #expect(try await sample.ids("SELECT DISTINCT WITHIN ? id FROM photos WHERE NOT id = 'a' ORDER BY embedding <-> [0, 0] LIMIT 2", 2.5) == ["b", "e"])
+        #expect(try await sample.ids("SELECT DISTINCT WITHIN 1.5 id FROM photos WHERE embedding <-> [0, 0] <= 3") == ["a", "c"])
+        #expect(try await sample.ids("SELECT DISTINCT WITHIN 3.5 id FROM photos GROUP BY label ORDER BY embedding <-> [0, 0] WITH (exact)") == ["a", "e"])
+    }
+
     @Test("every metric has its operator", arguments: [("l2", "<->"), ("cosine", "<=>"), ("dot", "<#>")])
     func metrics(metric: String, symbol: String) async throws {
         let sample = try await SQLSample(metric: metric)
