@@ -142,7 +142,9 @@ extension Shell {
     }
 
     private func importFile(_ file: String, _ collection: String) async throws {
-        let loader = Loader(database: database.path, collection: collection, files: [file], options: Loader.Options())
+        var options = Loader.Options()
+        options.namesOptions = false
+        let loader = Loader(database: database.path, collection: collection, files: [file], options: options)
         let bar = LoadProgressBar()
         let interrupts = interrupts
         let summary: LoadSummary

@@ -111,14 +111,14 @@ final class Shell {
     }
 
     private func run(_ item: StatementReader.Item, from source: Source) async throws {
-        var firstLine = 0
+        var (firstLine, offset) = (0, 0)
         do {
             switch item {
             case .command(let text, let line):
                 firstLine = line
                 try await run(DotCommand(parsing: text), depth: source.depth)
-            case .statement(let text, let line):
-                firstLine = line
+            case .statement(let text, let line, let before):
+                (firstLine, offset) = (line, before)
                 try await run(statement: text)
             }
         } catch {
@@ -126,7 +126,8 @@ final class Shell {
             // A failure inside of a file that was read has its place already.
             if !(error is PlacedFailure) {
                 let cause = error as? NeedletailError
-                failure.message = source.place(firstLine + (cause?.line ?? 1) - 1, cause?.line == nil ? nil : cause?.column) + failure.message
+                let line = cause?.line ?? 1
+                failure.message = source.place(firstLine + line - 1, cause?.column.map { line == 1 ? $0 + offset : $0 }) + failure.message
             }
             throw PlacedFailure(failure: failure)
         }
@@ -137,7 +138,7 @@ final class Shell {
         do {
             switch item {
             case .command(let text, _): try await run(DotCommand(parsing: text), depth: 0)
-            case .statement(let text, _): try await run(statement: text)
+            case .statement(let text, _, _): try await run(statement: text)
             }
         } catch {
             guard let failure = ToolFailure(error) else { throw error }
