@@ -223,7 +223,7 @@ def asked_one_by_one(search, prepare, queries, k, threads, seconds):
             if now - start >= nanoseconds:
                 return times, start, now
 
-    shares = np.array_split(queries, threads)
+    shares = [queries[first::threads] for first in range(threads)]
     with ThreadPoolExecutor(threads) as pool:
         # The first time warms up what each thread keeps.
         list(pool.map(lambda share: ask(share, 0.1e9 * seconds), shares))

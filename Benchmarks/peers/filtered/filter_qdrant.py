@@ -49,9 +49,11 @@ class Peer:
             plain = qdrant.QuantizationSearchParams(ignore=True)
             self.parameters = qdrant.SearchParams(hnsw_ef=parameter, quantization=plain, **more)
 
-    def search_one(self, query, k):
-        request = qdrant.SearchRequest(
+    def question(self, query, k):
+        return qdrant.SearchRequest(
             qdrant.Query.Nearest(query.tolist()), k, filter=self.condition, params=self.parameters, with_payload=False, with_vector=False)
+
+    def search_one(self, request, k):
         return [point.id for point in self.shard.search(request)]
 
     def version(self):

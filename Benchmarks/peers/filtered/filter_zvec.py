@@ -51,8 +51,11 @@ class Peer:
         linear = strategy == "linear"
         self.parameter = zvec.HnswQueryParam(ef=parameter or 10, is_linear=linear, is_using_refiner=self.rescored)
 
-    def search_one(self, query, k):
-        return self.collection.query_internal_ids(zvec.Query(_VECTOR, vector=query, param=self.parameter), topk=k, filter=self.words)
+    def question(self, query, k):
+        return zvec.Query(_VECTOR, vector=query, param=self.parameter)
+
+    def search_one(self, question, k):
+        return self.collection.query_internal_ids(question, topk=k, filter=self.words)
 
     def version(self):
         return f"Zvec {zvec.__version__}"
