@@ -21,7 +21,8 @@ class Peer:
             zvec.FieldSchema(name, types[kind], index_param=zvec.InvertIndexParam(enable_range_optimization=kind is int))
             for name, kind in FIELDS.items()
         ]
-        vectors = zvec.VectorSchema(_VECTOR, zvec.DataType.VECTOR_FP32, self.dimension, index_param=zvec.FlatIndexParam(metric_type=self.metric))
+        flat = zvec.FlatIndexParam(metric_type=self.metric)
+        vectors = zvec.VectorSchema(_VECTOR, zvec.DataType.VECTOR_FP32, self.dimension, index_param=flat)
         collection = zvec.create_and_open(path, zvec.CollectionSchema("rows", fields=fields, vectors=vectors))
         for start in range(0, len(base), 1000):
             rows = range(start, min(start + 1000, len(base)))

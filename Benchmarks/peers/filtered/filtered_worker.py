@@ -28,7 +28,7 @@ import numpy as np
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "ann"))
 import vectorset
-from predicates import PREDICATES, matching
+from predicates import PREDICATES, matching, sql
 from rows import read_columns, read_truth
 from worker import asked_one_by_one, byte_count
 
@@ -80,7 +80,7 @@ class Worker:
                 found = self.least(strategy, ladder, fastest)
                 if found["recall"] >= self.request["recall"]:
                     fastest = max(fastest, found["qps"])
-                self.answer({"predicate": name, "strategy": strategy, **found})
+                self.answer({"predicate": name, "condition": sql(PREDICATES[name]), "strategy": strategy, **found})
 
     def least(self, strategy, ladder, fastest):
         """Climbs the ladder, then halves the step that led over the recall twice."""
@@ -144,7 +144,8 @@ class Worker:
                 prepare()
                 questions = self.questions(len(self.queries))
                 asked, seconds, times = asked_one_by_one(self.peer.search_one, prepare, questions, self.k, threads, self.request["seconds"])
-                line = {"predicate": name, "strategy": strategy, "parameter": parameter, "threads": threads, "qps": round(asked / seconds, 1)}
+                line = {"predicate": name, "strategy": strategy, "parameter": parameter, "threads": threads}
+                line["qps"] = round(asked / seconds, 1)
                 if threads == 1:
                     p50, p99 = np.percentile(np.array(times) / 1000, [50, 99])
                     line |= {"p50_us": round(float(p50), 1), "p99_us": round(float(p99), 1)}
