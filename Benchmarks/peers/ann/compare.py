@@ -7,10 +7,11 @@
     compare --family ivfpq SET [--nlist N] [--code-bytes N] [--nprobe 4,6,...] [--batches 1,1000] [the options above]
 
 The first form compares graphs, query by query; the second inverted lists of product-quantization codes that all have the same
-nlist and size, query by query and in batches. SET is a folder with base, query and truth.ivecs, vectors as .fvecs, .bvecs or .npy. Every contender builds its index once, into
-FOLDER, and is measured there again by later calls. Rounds go over all contenders in turn, so that what disturbs the machine
-disturbs all alike; a figure is the median of its rounds. Printed are tables with ratios to hnswlib and to the best peer; FOLDER
-receives points.jsonl, builds.jsonl, table.txt and a plot of recall and QPS for each number of threads.
+nlist and size, query by query and in batches. SET is a folder with base, query and truth.ivecs, vectors as .fvecs, .bvecs or
+.npy. Every contender builds its index once, into FOLDER, and is measured there again by later calls. Rounds go over all contenders
+in turn, so that what disturbs the machine disturbs all alike; a figure is the median of its rounds. Printed are tables with ratios
+to hnswlib or Faiss's fast-scan and to the best peer; FOLDER receives points.jsonl, builds.jsonl, table.txt and a plot of recall
+and QPS for each number of threads and size of batch.
 """
 
 import argparse

@@ -130,17 +130,21 @@ class Worker:
     def search_in_batches(self):
         """Finds recall along the ladder first, which is the same however many queries are asked at once; then takes the time of the
         points that may matter."""
-        request, wanted, recalls = self.request, self.request["points"], []
-        for parameter in self.ladder() if wanted is None else wanted:
-            self.use(parameter, max(request["thread_counts"]))
-            found = np.asarray(self.peer.search(self.queries, request["k"]))
-            recalls.append((parameter, round(vectorset.recall(found, self.truth), 5)))
-            if wanted is None and recalls[-1][1] >= request["enough"]:
-                break
-        for parameter, recall in curves.worth_timing(recalls, request["lowest"], request["enough"]) if wanted is None else recalls:
+        request, wanted = self.request, self.request["points"]
+        for parameter, recall in self.found_recalls() if wanted is None else wanted:
             for batch in request["batches"]:
                 for threads in request["thread_counts"]:
                     self.answer(self.point_of_batches(parameter, threads, batch) | {"recall": recall})
+
+    def found_recalls(self):
+        request, recalls = self.request, []
+        for parameter in self.ladder():
+            self.use(parameter, max(request["thread_counts"]))
+            found = np.asarray(self.peer.search(self.queries, request["k"]))
+            recalls.append((parameter, round(vectorset.recall(found, self.truth), 5)))
+            if recalls[-1][1] >= request["enough"]:
+                break
+        return curves.worth_timing(recalls, request["lowest"], request["enough"])
 
     def use(self, parameter, threads):
         if hasattr(self.peer, "confine"):
@@ -219,7 +223,7 @@ def asked_one_by_one(search, prepare, queries, k, threads, seconds):
             if now - start >= nanoseconds:
                 return times, start, now
 
-    shares = np.array_split(queries, threads)
+    shares = [queries[first::threads] for first in range(threads)]
     with ThreadPoolExecutor(threads) as pool:
         # The first time warms up what each thread keeps.
         list(pool.map(lambda share: ask(share, 0.1e9 * seconds), shares))
