@@ -23,41 +23,78 @@ struct SearchExecution {
     /// The plan for what is asked.
     func plan(_ request: SearchRequest) throws(NeedletailError) -> SearchPlan {
         if request.isExact { return exactPlan }
-        let graph = try view.graph()
-        let facts = SearchFacts(liveCount: table.liveCount, matchingCount: matching?.count, index: graph?.facts)
-        return try SearchPlan.choose(request, facts, calibration: graph?.calibration, collection: collection.name)
+        let facts = SearchFacts(liveCount: table.liveCount, matchingCount: matching?.count, index: try view.index()?.facts)
+        return try SearchPlan.choose(request, facts, collection: collection.name)
+    }
+
+    /// A way to search: a plan with the index that it goes through.
+    private enum Way {
+        case exact
+        case graph(GraphIndex, efSearch: Int)
+        case lists(ListIndex, nprobe: Int, refineFactor: Int)
+    }
+
+    private func way(_ plan: SearchPlan) throws(NeedletailError) -> Way {
+        switch (plan, try view.index()) {
+        case (.hnsw(let efSearch, _, _, _), .graph(let graph)): .graph(graph, efSearch: efSearch)
+        case (.ivfpq(let nprobe, let refineFactor, _, _, _), .lists(let lists)): .lists(lists, nprobe: nprobe, refineFactor: refineFactor)
+        default: .exact
+        }
     }
 
     // MARK: Neighbours
 
     /// The `k` nearest, ascending, and the plan that found them: the one given, unless it came up short.
     func nearest(to query: [Float], k: Int, plan: SearchPlan, threads: Int) throws(NeedletailError) -> ([Neighbor], SearchPlan) {
-        if case .hnsw(let efSearch, _, _, _) = plan, let graph = try view.graph() {
-            let found = query.withUnsafeBufferPointer { query in
-                withMasks { nearest(to: query, in: graph, k: k, efSearch: efSearch, threads: threads, allowed: $0, deleted: $1) }
-            }
-            // k records come back whenever there are k: what a traversal that ran dry lacks, a scan finds.
-            if found.count == min(k, candidateCount) { return (found, plan) }
+        let way = try way(plan)
+        return query.withUnsafeBufferPointer { query in
+            withMasks { nearest(to: query, k: k, way, plan, threads: threads, allowed: $0, deleted: $1) }
         }
-        let found = query.withUnsafeBufferPointer { query in
-            withMasks { view.flat.search(query, k: k, allowed: $0, deleted: $1, threads: threads) }
+    }
+
+    private func nearest(
+        to query: UnsafeBufferPointer<Float>, k: Int, _ way: Way, _ plan: SearchPlan, threads: Int,
+        allowed: UnsafeBufferPointer<UInt64>?, deleted: UnsafeBufferPointer<UInt64>?
+    ) -> ([Neighbor], SearchPlan) {
+        let covered: [Neighbor], coveredCount: Int
+        switch way {
+        case .exact: return (view.flat.search(query, k: k, allowed: allowed, deleted: deleted, threads: threads), exactPlan)
+        case .graph(let graph, let efSearch):
+            covered = graph.search(query, k: k, efSearch: max(efSearch, k), allowed: allowed, deleted: deleted)
+            coveredCount = graph.coveredCount
+        case .lists(let lists, let nprobe, let refineFactor):
+            covered = lists.search(query, k: k, nprobe: nprobe, refineFactor: refineFactor, allowed: allowed, deleted: deleted)
+            coveredCount = lists.coveredCount
         }
-        return (found, exactPlan)
+        var found = covered
+        if table.slotCount > coveredCount {
+            let tail = view.flat.search(query, k: k, from: coveredCount, allowed: allowed, deleted: deleted, threads: threads)
+            found = Neighbor.merge(covered, tail, limit: k)
+        }
+        // k records come back whenever there are k: what an index that ran dry lacks, a scan finds.
+        if found.count == min(k, candidateCount) { return (found, plan) }
+        return (view.flat.search(query, k: k, allowed: allowed, deleted: deleted, threads: threads), exactPlan)
     }
 
     /// All within the (internal) distance `radius`, ascending.
     func within(_ radius: Float, of query: [Float], limit: Int?, plan: SearchPlan, threads: Int) throws(NeedletailError) -> [Neighbor] {
-        var graph: GraphIndex?
-        if case .hnsw = plan { graph = try view.graph() }
+        let way = try way(plan)
         return query.withUnsafeBufferPointer { query in
             withMasks { allowed, deleted in
-                guard case .hnsw(let efSearch, _, _, _) = plan, let graph else {
+                let covered: [Neighbor], coveredCount: Int
+                switch way {
+                case .exact:
                     return view.flat.search(within: radius, of: query, limit: limit, allowed: allowed, deleted: deleted, threads: threads)
+                case .graph(let graph, let efSearch):
+                    covered = graph.search(within: radius, of: query, efSearch: efSearch, limit: limit, allowed: allowed, deleted: deleted)
+                    coveredCount = graph.coveredCount
+                case .lists(let lists, let nprobe, _):
+                    covered = lists.search(within: radius, of: query, nprobe: nprobe, limit: limit, allowed: allowed, deleted: deleted)
+                    coveredCount = lists.coveredCount
                 }
-                let covered = graph.search(within: radius, of: query, efSearch: efSearch, limit: limit, allowed: allowed, deleted: deleted)
-                guard table.slotCount > graph.coveredCount else { return covered }
+                guard table.slotCount > coveredCount else { return covered }
                 let tail = view.flat.search(
-                    within: radius, of: query, limit: limit, from: graph.coveredCount, allowed: allowed, deleted: deleted, threads: threads)
+                    within: radius, of: query, limit: limit, from: coveredCount, allowed: allowed, deleted: deleted, threads: threads)
                 return Neighbor.merge(covered, tail, limit: limit ?? .max)
             }
         }
@@ -67,35 +104,38 @@ struct SearchExecution {
     func nearest(
         toEach queries: [Float], count: Int, k: Int, plan: SearchPlan, threads: Int
     ) throws(NeedletailError) -> [([Neighbor], SearchPlan)] {
-        guard case .hnsw(let efSearch, _, _, _) = plan, let graph = try view.graph() else {
-            let found = queries.withUnsafeBufferPointer { queries in
-                withMasks { view.flat.search(batch: queries, count: count, k: k, allowed: $0, deleted: $1, threads: threads) }
-            }
-            return found.map { ($0, plan) }
-        }
+        let way = try way(plan)
         let dimension = collection.schema.dimension
-        let expected = min(k, candidateCount)
         return queries.withUnsafeBufferPointer { queries in
             withMasks { allowed, deleted in
-                inParallel(count: count, threads: threads) { position in
-                    let query = UnsafeBufferPointer(rebasing: queries[position * dimension ..< (position + 1) * dimension])
-                    let found = nearest(to: query, in: graph, k: k, efSearch: efSearch, threads: 1, allowed: allowed, deleted: deleted)
-                    if found.count == expected { return (found, plan) }
-                    return (view.flat.search(query, k: k, allowed: allowed, deleted: deleted), exactPlan)
+                func query(_ position: Int) -> UnsafeBufferPointer<Float> {
+                    UnsafeBufferPointer(rebasing: queries[position * dimension ..< (position + 1) * dimension])
+                }
+                switch way {
+                case .exact:
+                    let found = view.flat.search(batch: queries, count: count, k: k, allowed: allowed, deleted: deleted, threads: threads)
+                    return found.map { ($0, plan) }
+                case .graph:
+                    return inParallel(count: count, threads: threads) { position in
+                        nearest(to: query(position), k: k, way, plan, threads: 1, allowed: allowed, deleted: deleted)
+                    }
+                case .lists(let lists, let nprobe, let refineFactor):
+                    var found = lists.search(
+                        batch: queries, count: count, k: k, nprobe: nprobe, refineFactor: refineFactor, allowed: allowed, deleted: deleted,
+                        threads: threads)
+                    if table.slotCount > lists.coveredCount {
+                        let tails = view.flat.search(
+                            batch: queries, count: count, k: k, from: lists.coveredCount, allowed: allowed, deleted: deleted, threads: threads)
+                        for position in found.indices { found[position] = Neighbor.merge(found[position], tails[position], limit: k) }
+                    }
+                    let expected = min(k, candidateCount)
+                    return found.indices.map { position in
+                        if found[position].count == expected { return (found[position], plan) }
+                        return (view.flat.search(query(position), k: k, allowed: allowed, deleted: deleted, threads: threads), exactPlan)
+                    }
                 }
             }
         }
-    }
-
-    /// The nearest through the graph, and exactly in the tail behind it.
-    private func nearest(
-        to query: UnsafeBufferPointer<Float>, in graph: GraphIndex, k: Int, efSearch: Int, threads: Int,
-        allowed: UnsafeBufferPointer<UInt64>?, deleted: UnsafeBufferPointer<UInt64>?
-    ) -> [Neighbor] {
-        let covered = graph.search(query, k: k, efSearch: max(efSearch, k), allowed: allowed, deleted: deleted)
-        guard table.slotCount > graph.coveredCount else { return covered }
-        let tail = view.flat.search(query, k: k, from: graph.coveredCount, allowed: allowed, deleted: deleted, threads: threads)
-        return Neighbor.merge(covered, tail, limit: k)
     }
 
     /// Calls `body` with 0 ..< `count` on as many threads; the results in order.

@@ -1,43 +1,5 @@
 import NeedletailIndex
 
-/// What a search asks for beside the query itself.
-struct SearchRequest: Sendable {
-    var k: Int
-    var recall: Double?
-    var efSearch: Int?
-    var isExact: Bool
-    var threads: Int
-
-    /// Throws where a parameter is out of its range, or says the opposite of another.
-    func validate() throws(NeedletailError) {
-        guard (1 ... Collection.maximumK).contains(k) else {
-            throw NeedletailError(.invalidArgument, "\(k) neighbours cannot be asked for: from 1 to \(NumberText.count(Collection.maximumK)) can", actual: k)
-        }
-        guard (1 ... 1_024).contains(threads) else {
-            throw NeedletailError(.invalidArgument, "\(threads) threads are not possible: from 1 to 1,024 are", actual: threads)
-        }
-        if let recall, !(recall > 0 && recall <= 1) {
-            throw NeedletailError(.invalidArgument, "a recall of \(recall) is not possible: it must be above 0 and at most 1")
-        }
-        guard let efSearch else { return }
-        guard IndexDescription.possibleEfSearch.contains(efSearch) else {
-            throw NeedletailError(
-                .invalidArgument, "an efSearch of \(efSearch) is not possible: from 1 to \(NumberText.count(IndexDescription.possibleEfSearch.upperBound)) are",
-                actual: efSearch)
-        }
-        guard efSearch >= k else {
-            throw NeedletailError(
-                .invalidArgument, "an efSearch of \(efSearch) cannot find \(k) neighbours: it must be at least k", expected: k, actual: efSearch)
-        }
-        guard !isExact else {
-            throw NeedletailError(.invalidArgument, "efSearch does not apply to an exact search: leave out one of the two")
-        }
-        guard recall == nil else {
-            throw NeedletailError(.invalidArgument, "recall and efSearch set the same thing: leave out one of the two")
-        }
-    }
-}
-
 /// What the choice of a plan depends on.
 struct SearchFacts: Sendable {
     /// Live records.
@@ -47,13 +9,49 @@ struct SearchFacts: Sendable {
     /// The index, if there is one.
     var index: Index?
 
-    struct Index: Sendable {
+    enum Index: Sendable {
+        case graph(Graph)
+        case lists(Lists)
+
+        var kind: String {
+            switch self {
+            case .graph: IndexParameters.graphKind
+            case .lists: IndexParameters.listKind
+            }
+        }
+    }
+
+    struct Graph: Sendable {
         /// Slots behind the index, which every search through it compares one by one.
         var tailCount: Int
         /// Links of a record on the lowest level.
         var degree: Int
         /// The graph, which knows what a filter costs it.
         var graph: HNSWGraph
+        var calibration: Calibration
+    }
+
+    struct Lists: Sendable {
+        /// As for a graph.
+        var tailCount: Int
+        var nlist: Int
+        /// Rows in all lists.
+        var rowCount: Int
+        /// Bytes of a row in a list, and of a vector.
+        var rowByteCount: Int
+        var vectorByteCount: Int
+        var calibration: ListCalibration
+
+        /// What a search costs, in distances of a scan: one from each centroid; the bytes of the codes in the lists, which a scan reads
+        /// as fast as those of vectors; and the vectors that are compared in the end, which lie anywhere in memory.
+        func cost(nprobe: Int, refineFactor: Int, k: Int) -> Double {
+            let rows = Double(rowCount) * Double(nprobe) / Double(max(nlist, 1))
+            return Double(nlist) + rows * Double(rowByteCount) / Double(max(vectorByteCount, 1))
+                + Self.anywhere * min(Double(k) * Double(refineFactor), rows)
+        }
+
+        /// A vector that lies anywhere costs as much as so many that lie one after another.
+        private static let anywhere = 3.0
     }
 }
 
@@ -62,33 +60,69 @@ extension SearchPlan {
     static let defaultRecall = 0.95
 
     /// The plan for a search: a pure function of what is asked and what there is.
-    ///
+    static func choose(_ request: SearchRequest, _ facts: SearchFacts, collection: String) throws(NeedletailError) -> SearchPlan {
+        try request.checkSettings(apply: facts.index?.kind, collection: collection)
+        switch facts.index {
+        case nil: return exact(facts)
+        case .graph(let graph): return choose(request, facts, graph)
+        case .lists(let lists): return try choose(request, facts, lists)
+        }
+    }
+
+    private static func exact(_ facts: SearchFacts) -> SearchPlan { .exact(compared: facts.matchingCount ?? facts.liveCount) }
+
     /// Through the graph, a search computes about `efSearch × degree` distances, and an exact scan one for each record: it is taken
     /// where that is less. With a filter, the graph knows the cost of its ways to apply it, and whether a scan of those that
     /// match is below all of them.
-    static func choose(
-        _ request: SearchRequest, _ facts: SearchFacts, calibration: Calibration?, collection: String
-    ) throws(NeedletailError) -> SearchPlan {
-        let exact = SearchPlan.exact(compared: facts.matchingCount ?? facts.liveCount)
-        guard let index = facts.index, let calibration else {
-            guard request.efSearch == nil else {
-                throw NeedletailError(
-                    .unknownIndex, "efSearch is for searches through an index, and collection '\(collection)' has none: leave it out, or create an index")
-            }
-            return exact
-        }
+    private static func choose(_ request: SearchRequest, _ facts: SearchFacts, _ index: SearchFacts.Graph) -> SearchPlan {
         func graph(_ efSearch: Int) -> SearchPlan {
             .hnsw(
                 efSearch: efSearch, tail: index.tailCount, matching: facts.matchingCount,
-                recall: calibration.recall(efSearch: efSearch, k: request.k))
+                recall: index.calibration.recall(efSearch: efSearch, k: request.k))
         }
         if let efSearch = request.efSearch { return graph(efSearch) }
         // Only comparing all finds all for certain.
         let recall = request.recall ?? defaultRecall
-        guard recall < 1, let efSearch = calibration.efSearch(recall: recall, k: request.k) else { return exact }
+        guard recall < 1, let efSearch = index.calibration.efSearch(recall: recall, k: request.k) else { return exact(facts) }
         if let matching = facts.matchingCount, matching < facts.liveCount {
-            return index.graph.filterStrategy(passing: matching, ef: efSearch) == .exact ? exact : graph(efSearch)
+            return index.graph.filterStrategy(passing: matching, ef: efSearch) == .exact ? exact(facts) : graph(efSearch)
         }
-        return facts.liveCount < efSearch * index.degree ? exact : graph(efSearch)
+        return facts.liveCount < efSearch * index.degree ? exact(facts) : graph(efSearch)
+    }
+
+    /// Through the lists, where that costs less than to compare all that take part. Of these, the k nearest are among the k / s nearest
+    /// of all, for the share s of records that the filter lets through: so many lists are scanned as would find those.
+    private static func choose(_ request: SearchRequest, _ facts: SearchFacts, _ index: SearchFacts.Lists) throws(NeedletailError) -> SearchPlan {
+        let part = max(1, facts.matchingCount ?? facts.liveCount)
+        let reach = Double(request.k) * Double(max(facts.liveCount, 1)) / Double(part)
+        let calibration = index.calibration
+        func lists(_ nprobe: Int, _ refineFactor: Int) -> SearchPlan {
+            .ivfpq(
+                nprobe: nprobe, refineFactor: refineFactor, tail: index.tailCount, matching: facts.matchingCount,
+                recall: calibration.recall(nprobe: nprobe, refineFactor: refineFactor, k: reach))
+        }
+        if let nprobe = request.nprobe {
+            guard nprobe <= index.nlist else {
+                throw NeedletailError(
+                    .invalidArgument, "an nprobe of \(NumberText.count(nprobe)) is not possible: the index has \(NumberText.counted(index.nlist, "list"))",
+                    expected: index.nlist, actual: nprobe)
+            }
+            return lists(nprobe, request.refineFactor ?? calibration.refineFactor(nprobe: nprobe, k: reach))
+        }
+        let recall = request.recall ?? defaultRecall
+        if let refineFactor = request.refineFactor {
+            guard let nprobe = calibration.nprobe(recall: recall, k: reach, refineFactor: refineFactor) else {
+                throw NeedletailError(
+                    .invalidArgument, "a recall of \(recall) is not reached with a refineFactor of \(refineFactor): raise it, or leave it out",
+                    actual: refineFactor)
+            }
+            return lists(nprobe, refineFactor)
+        }
+        let choice = calibration.choice(recall: recall, k: reach) { index.cost(nprobe: $0, refineFactor: $1, k: request.k) }
+        // Only comparing all finds all for certain.
+        guard recall < 1, let choice, index.cost(nprobe: choice.nprobe, refineFactor: choice.refineFactor, k: request.k) < Double(part) else {
+            return exact(facts)
+        }
+        return lists(choice.nprobe, choice.refineFactor)
     }
 }

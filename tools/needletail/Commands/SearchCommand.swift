@@ -38,8 +38,14 @@ struct SearchCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The share of the true nearest that must be found, above 0 and at most 1 (default with an index: 0.95).", valueName: "share"))
     var recall: Double?
 
-    @Option(name: .customLong("ef"), help: ArgumentHelp("Candidates that a search through the index keeps, instead of --recall.", valueName: "n"))
+    @Option(name: .customLong("ef"), help: ArgumentHelp("Candidates that a search through an hnsw index keeps, instead of --recall.", valueName: "n"))
     var efSearch: Int?
+
+    @Option(help: ArgumentHelp("Lists that a search through an ivfpq index scans, instead of --recall.", valueName: "n"))
+    var nprobe: Int?
+
+    @Option(name: .customLong("refine"), help: ArgumentHelp("Rows for each of the k that such a search compares in full precision (default: by calibration).", valueName: "n"))
+    var refineFactor: Int?
 
     @Flag(help: "Compare every record, also where there is an index.")
     var exact = false
@@ -108,15 +114,17 @@ struct SearchCommand: AsyncParsableCommand {
         switch question.subject {
         case .record(let id):
             return try collection.search(
-                like: id, k: k ?? 10, where: filter, select: selection, recall: recall, efSearch: efSearch, exact: exact, threads: threads)
+                like: id, k: k ?? 10, where: filter, select: selection, recall: recall, efSearch: efSearch, nprobe: nprobe,
+                refineFactor: refineFactor, exact: exact, threads: threads)
         case .vector(let vector):
             if let radius {
                 return try collection.search(
-                    near: vector, within: radius, limit: k, where: filter, select: selection, recall: recall, efSearch: efSearch, exact: exact,
-                    threads: threads)
+                    near: vector, within: radius, limit: k, where: filter, select: selection, recall: recall, efSearch: efSearch, nprobe: nprobe,
+                    refineFactor: refineFactor, exact: exact, threads: threads)
             }
             return try collection.search(
-                near: vector, k: k ?? 10, where: filter, select: selection, recall: recall, efSearch: efSearch, exact: exact, threads: threads)
+                near: vector, k: k ?? 10, where: filter, select: selection, recall: recall, efSearch: efSearch, nprobe: nprobe,
+                refineFactor: refineFactor, exact: exact, threads: threads)
         }
     }
 

@@ -1,0 +1,70 @@
+import Dispatch
+import NeedletailIndex
+import NeedletailStorage
+import Synchronization
+
+/// Measures how much a graph that has just been built finds, by the settings of a search: a sample of its own records is asked with,
+/// and what comes back is compared with the exact answer.
+///
+/// Each record of the sample is hidden from its own search: else the walk would come upon it, and find in its links the very
+/// neighbours that are asked for. Measured on 200,000 SIFT vectors at efSearch 16, searches that see the record itself find 0.97 of the
+/// neighbours, those with other queries 0.86, and those that do not see it 0.82.
+struct GraphMeasurement {
+    let graph: HNSWGraph
+    let table: TableSnapshot
+    let schema: Schema
+    let threads: Int
+
+    /// The recall of each setting of the ladder; `nil` where `isWanted` said no.
+    func points(_ isWanted: (_ done: Int, _ total: Int) -> Bool) -> [HNSWHeader.CalibrationPoint]? {
+        let settings = Calibration.graphK.flatMap { k in
+            ([k] + Calibration.efSearchLadder.filter { $0 > k }).map { (k: k, efSearch: $0) }
+        }
+        let total = settings.count + 1
+        guard isWanted(0, total) else { return nil }
+        guard graph.header.count - table.deletedCount(in: 0 ..< graph.header.count) > 1 else { return settings.map { HNSWHeader.CalibrationPoint(k: $0.k, efSearch: $0.efSearch, recall: 1) } }
+        // Nodes of the upper levels, where a walk begins, cannot be hidden.
+        var upper: Set<UInt32> = []
+        for number in 0 ..< graph.header.upperCount { upper.insert(graph.upperNodes.row(number).load(as: UInt32.self)) }
+        let sample = RecallSample(
+            table, schema, count: graph.header.count, depth: Calibration.graphK.max() ?? 0, threads: threads,
+            isExcluded: { upper.contains(UInt32($0)) })
+
+        let scratches = HNSWScratchPool()
+        var points: [HNSWHeader.CalibrationPoint] = []
+        for (position, setting) in settings.enumerated() {
+            guard isWanted(position + 1, total) else { return nil }
+            let recall = recall(setting.k, setting.efSearch, sample, scratches)
+            points.append(HNSWHeader.CalibrationPoint(k: setting.k, efSearch: setting.efSearch, recall: recall))
+        }
+        return isWanted(total, total) ? points : nil
+    }
+
+    private func recall(_ k: Int, _ efSearch: Int, _ sample: RecallSample, _ scratches: HNSWScratchPool) -> Double {
+        let found = Atomic<Int>(0)
+        let wanted = sample.truth.reduce(0) { $0 + min(k, $1.count) }
+        let dimension = sample.dimension
+        sample.queries.withUnsafeBufferPointer { queries in
+            // Each call reads what it shares, and adds to one atomic number.
+            nonisolated(unsafe) let queries = queries
+            let next = Atomic<Int>(0)
+            DispatchQueue.concurrentPerform(iterations: min(threads, sample.slots.count)) { _ in
+                var statistics = HNSWStatistics()
+                while true {
+                    let position = next.add(1, ordering: .relaxed).oldValue
+                    guard position < sample.slots.count else { return }
+                    let query = UnsafeBufferPointer(rebasing: queries[position * dimension ..< (position + 1) * dimension])
+                    let exact = sample.truth[position].prefix(k)
+                    guard let farthest = exact.last?.distance else { continue }
+                    // Deleted slots need no leaving out: none is linked.
+                    let neighbors = graph.search(
+                        query, k: k, ef: efSearch, leavingOut: UInt32(sample.slots[position]), scratch: scratches, statistics: &statistics)
+                    // Of several that are equally far away, each is as good as the other.
+                    let hits = neighbors.lazy.filter { $0.distance <= farthest }.count
+                    found.add(min(hits, exact.count), ordering: .relaxed)
+                }
+            }
+        }
+        return wanted == 0 ? 1 : Double(found.load(ordering: .relaxed)) / Double(wanted)
+    }
+}
