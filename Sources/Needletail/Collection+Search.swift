@@ -79,7 +79,7 @@ extension Collection {
     ) throws(NeedletailError) -> SearchResults {
         // The walk grows with what it finds, so the number that is asked for at least is what counts.
         let request = SearchRequest(
-            k: limit ?? 1, recall: recall, efSearch: efSearch, nprobe: nprobe, refineFactor: refineFactor, isExact: exact, threads: threads)
+            k: limit ?? 1, recall: recall, efSearch: efSearch, nprobe: nprobe, refineFactor: refineFactor, isExact: exact, threads: threads, isOpenEnded: true)
         try request.validate()
         guard radius.isFinite, radius >= 0 || schema.metric == .dot else {
             throw NeedletailError(.invalidArgument, "a radius of \(radius) is not possible: it must be finite, and not negative but for dot")

@@ -6,7 +6,7 @@ import CNeedletailKernels
 /// not depend on the order in which keys arrive.
 package struct TopK {
     private let keys: UnsafeMutablePointer<UInt64>
-    private let capacity: Int
+    let capacity: Int
     package private(set) var count = 0
 
     /// The distance that a further row must not exceed: that of the worst key kept, or infinity while there is room.

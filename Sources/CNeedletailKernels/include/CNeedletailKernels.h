@@ -1,6 +1,7 @@
 // The inner loops of Needletail in C: see each header below.
 #pragma once
 #include "nt_build.h"
+#include "nt_codescan.h"
 #include "nt_cpu.h"
 #include "nt_crc32c.h"
 #include "nt_distance.h"

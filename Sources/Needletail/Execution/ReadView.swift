@@ -13,6 +13,8 @@ final class ReadView: @unchecked Sendable {
     let flat: FlatIndex
     /// The index, if the collection has one; or why it cannot be used.
     private let found: Result<CollectionIndex?, NeedletailError>
+    /// The filters that were asked with.
+    let filters = FilterCache()
     /// The ids that are integers.
     private let keys: UnsafeBufferPointer<ColumnSegment>
     private let keyShift: Int
@@ -41,6 +43,12 @@ final class ReadView: @unchecked Sendable {
         let view = try ReadView(table, collection)
         // Of several queries that make one at the same time, the first one's serves all.
         return unsafeDowncast(table.view.storeIfNil(view), to: ReadView.self)
+    }
+
+    /// The slots that pass a filter: known from a search before, or found now.
+    func matching(_ filter: Filter, in table: TableSnapshot, _ collection: Collection) throws(NeedletailError) -> MatchingSlots {
+        if let known = filters.slots(of: filter) { return known }
+        return filters.keep(MatchingSlots(try collection.matching(filter, in: table)), of: filter)
     }
 
     /// Asks for the ids of slots ahead, so that the memory brings them all at once and not one after the other.

@@ -17,7 +17,7 @@ extension Collection {
         recall: Double? = nil, efSearch: Int? = nil, nprobe: Int? = nil, refineFactor: Int? = nil, exact: Bool = false, threads: Int = 1
     ) throws(NeedletailError) -> SearchCursor {
         let request = SearchRequest(
-            k: 1, recall: recall, efSearch: efSearch, nprobe: nprobe, refineFactor: refineFactor, isExact: exact, threads: threads)
+            k: 1, recall: recall, efSearch: efSearch, nprobe: nprobe, refineFactor: refineFactor, isExact: exact, threads: threads, isOpenEnded: true)
         try request.validate()
         try check(query: vector)
         return try SearchCursor(try SearchExecution(self, filter, fields), vector: vector, request)

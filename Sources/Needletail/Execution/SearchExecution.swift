@@ -9,7 +9,7 @@ struct SearchExecution {
     let collection: Collection
     let table: TableSnapshot
     let view: ReadView
-    let matching: SlotBitmap?
+    let matching: MatchingSlots?
     private let positions: [Int]
 
     init(_ collection: Collection, _ filter: Filter?, _ fields: FieldSelection) throws(NeedletailError) {
@@ -17,28 +17,45 @@ struct SearchExecution {
         table = try collection.table()
         view = try ReadView.of(table, collection)
         positions = try fields.positions(in: collection.schema)
-        if let filter { matching = try collection.matching(filter, in: table) } else { matching = nil }
+        if let filter { matching = try view.matching(filter, in: table, collection) } else { matching = nil }
     }
 
     /// The plan for what is asked.
     func plan(_ request: SearchRequest) throws(NeedletailError) -> SearchPlan {
         if request.isExact { return exactPlan }
-        let facts = SearchFacts(liveCount: table.liveCount, matchingCount: matching?.count, index: try view.index()?.facts)
-        return try SearchPlan.choose(request, facts, collection: collection.name)
+        return try SearchPlan.choose(request, try facts(), collection: collection.name)
+    }
+
+    /// What the plan depends on.
+    func facts() throws(NeedletailError) -> SearchFacts {
+        SearchFacts(
+            liveCount: table.liveCount, matchingCount: matching?.count, failureShare: matching?.failureShare ?? 0,
+            index: try view.index()?.facts)
     }
 
     /// A way to search: a plan with the index that it goes through.
     private enum Way {
         case exact
+        /// By the codes of all that match.
+        case codes(GraphIndex, MatchingSlots)
         case graph(GraphIndex, efSearch: Int)
+        /// As before, by those that match alone; a walk that has made `budget` hops is given up.
+        case walk(GraphIndex, MatchingSlots, efSearch: Int, HNSWFilterStrategy, budget: Int?)
         case lists(ListIndex, nprobe: Int, refineFactor: Int)
     }
 
-    private func way(_ plan: SearchPlan) throws(NeedletailError) -> Way {
+    private func way(_ plan: SearchPlan, k: Int) throws(NeedletailError) -> Way {
         switch (plan, try view.index()) {
-        case (.hnsw(let efSearch, _, _, _), .graph(let graph)): .graph(graph, efSearch: efSearch)
-        case (.ivfpq(let nprobe, let refineFactor, _, _, _), .lists(let lists)): .lists(lists, nprobe: nprobe, refineFactor: refineFactor)
-        default: .exact
+        case (.hnsw(let efSearch, _, _, _), .graph(let graph)):
+            guard let matching else { return .graph(graph, efSearch: efSearch) }
+            let facts = SearchFacts(
+                liveCount: table.liveCount, matchingCount: matching.count, failureShare: matching.failureShare, index: .graph(graph.facts))
+            let costs = CostModel(facts, graph.facts)
+            return .walk(graph, matching, efSearch: efSearch, costs.strategy, budget: costs.budget(efSearch: efSearch, k: k))
+        case (.codes, .graph(let graph)): return matching.map { .codes(graph, $0) } ?? .exact
+        case (.ivfpq(let nprobe, let refineFactor, _, _, _), .lists(let lists)):
+            return .lists(lists, nprobe: nprobe, refineFactor: refineFactor)
+        default: return .exact
         }
     }
 
@@ -46,46 +63,104 @@ struct SearchExecution {
 
     /// The `k` nearest, ascending, and the plan that found them: the one given, unless it came up short.
     func nearest(to query: [Float], k: Int, plan: SearchPlan, threads: Int) throws(NeedletailError) -> ([Neighbor], SearchPlan) {
-        let way = try way(plan)
+        var work = SearchWork()
+        return try nearest(to: query, k: k, plan: plan, threads: threads, &work)
+    }
+
+    /// The same, and what was done for it.
+    func nearest(
+        to query: [Float], k: Int, plan: SearchPlan, threads: Int, _ work: inout SearchWork
+    ) throws(NeedletailError) -> ([Neighbor], SearchPlan) {
+        let way = try way(plan, k: k)
         return query.withUnsafeBufferPointer { query in
-            withMasks { nearest(to: query, k: k, way, plan, threads: threads, allowed: $0, deleted: $1) }
+            withMasks { nearest(to: query, k: k, way, plan, threads: threads, allowed: $0, deleted: $1, &work) }
         }
     }
 
     private func nearest(
         to query: UnsafeBufferPointer<Float>, k: Int, _ way: Way, _ plan: SearchPlan, threads: Int,
-        allowed: UnsafeBufferPointer<UInt64>?, deleted: UnsafeBufferPointer<UInt64>?
+        allowed: UnsafeBufferPointer<UInt64>?, deleted: UnsafeBufferPointer<UInt64>?, _ work: inout SearchWork
     ) -> ([Neighbor], SearchPlan) {
         let covered: [Neighbor], coveredCount: Int
+        var plan = plan
         switch way {
-        case .exact: return (view.flat.search(query, k: k, allowed: allowed, deleted: deleted, threads: threads), exactPlan)
-        case .graph(let graph, let efSearch):
-            covered = graph.search(query, k: k, efSearch: max(efSearch, k), allowed: allowed, deleted: deleted)
+        case .exact: return (exactly(query, k: k, threads: threads, allowed, deleted, &work), exactPlan)
+        case .codes(let graph, let matching):
+            covered = scan(query, matching, in: graph, k: k, &work)
             coveredCount = graph.coveredCount
+        case .graph(let graph, let efSearch):
+            covered = work.time(\.indexMicroseconds) {
+                graph.search(query, k: k, efSearch: max(efSearch, k), allowed: allowed, deleted: deleted, &$0.graph)
+            }
+            coveredCount = graph.coveredCount
+        case .walk(let graph, let matching, let efSearch, let strategy, let budget):
+            let walked = work.time(\.indexMicroseconds) {
+                graph.walk(
+                    query, k: k, efSearch: max(efSearch, k), allowed: matching.bitmap.words, strategy: strategy, budget: budget, &$0.graph)
+            }
+            work.gaveUp = work.graph.spentBudgets > 0
+            if budget != nil { matching.noteWalk(gaveUp: work.gaveUp) }
+            coveredCount = graph.coveredCount
+            if work.gaveUp {
+                // What matches is not where the query is: then all of it is compared.
+                covered = scan(query, matching, in: graph, k: k, &work)
+                plan = .codes(compared: matching.count, tail: graph.facts.tailCount, recall: SearchPlan.codesRecall)
+            } else {
+                covered = walked
+            }
         case .lists(let lists, let nprobe, let refineFactor):
-            covered = lists.search(query, k: k, nprobe: nprobe, refineFactor: refineFactor, allowed: allowed, deleted: deleted)
+            covered = work.time(\.indexMicroseconds) {
+                lists.search(query, k: k, nprobe: nprobe, refineFactor: refineFactor, allowed: allowed, deleted: deleted, &$0.lists)
+            }
             coveredCount = lists.coveredCount
         }
         var found = covered
         if table.slotCount > coveredCount {
-            let tail = view.flat.search(query, k: k, from: coveredCount, allowed: allowed, deleted: deleted, threads: threads)
+            let tail = work.time(\.tailMicroseconds) { _ in
+                view.flat.search(query, k: k, from: coveredCount, allowed: allowed, deleted: deleted, threads: threads)
+            }
+            work.tailRows += table.slotCount - coveredCount
             found = Neighbor.merge(covered, tail, limit: k)
         }
         // k records come back whenever there are k: what an index that ran dry lacks, a scan finds.
         if found.count == min(k, candidateCount) { return (found, plan) }
-        return (view.flat.search(query, k: k, allowed: allowed, deleted: deleted, threads: threads), exactPlan)
+        return (exactly(query, k: k, threads: threads, allowed, deleted, &work), exactPlan)
+    }
+
+    /// Of all that take part.
+    private func exactly(
+        _ query: UnsafeBufferPointer<Float>, k: Int, threads: Int, _ allowed: UnsafeBufferPointer<UInt64>?,
+        _ deleted: UnsafeBufferPointer<UInt64>?, _ work: inout SearchWork
+    ) -> [Neighbor] {
+        work.exactRows += candidateCount
+        return work.time(\.exactMicroseconds) { _ in
+            view.flat.search(query, k: k, allowed: allowed, deleted: deleted, threads: threads)
+        }
+    }
+
+    /// Of what matches and is covered, the nearest by codes.
+    private func scan(
+        _ query: UnsafeBufferPointer<Float>, _ matching: MatchingSlots, in graph: GraphIndex, k: Int, _ work: inout SearchWork
+    ) -> [Neighbor] {
+        let list = matching.slots()
+        let count = list.count(below: graph.coveredCount)
+        return work.time(\.indexMicroseconds) { work in
+            list.slots.withUnsafeBufferPointer {
+                graph.scan(query, k: k, slots: UnsafeBufferPointer(rebasing: $0[..<count]), precision: .standard, &work.graph)
+            }
+        }
     }
 
     /// All within the (internal) distance `radius`, ascending.
     func within(_ radius: Float, of query: [Float], limit: Int?, plan: SearchPlan, threads: Int) throws(NeedletailError) -> [Neighbor] {
-        let way = try way(plan)
+        let way = try way(plan, k: 1)
         return query.withUnsafeBufferPointer { query in
             withMasks { allowed, deleted in
                 let covered: [Neighbor], coveredCount: Int
                 switch way {
-                case .exact:
+                case .exact, .codes:
                     return view.flat.search(within: radius, of: query, limit: limit, allowed: allowed, deleted: deleted, threads: threads)
-                case .graph(let graph, let efSearch):
+                case .graph(let graph, let efSearch), .walk(let graph, _, let efSearch, _, _):
                     covered = graph.search(within: radius, of: query, efSearch: efSearch, limit: limit, allowed: allowed, deleted: deleted)
                     coveredCount = graph.coveredCount
                 case .lists(let lists, let nprobe, _):
@@ -104,7 +179,7 @@ struct SearchExecution {
     func nearest(
         toEach queries: [Float], count: Int, k: Int, plan: SearchPlan, threads: Int
     ) throws(NeedletailError) -> [([Neighbor], SearchPlan)] {
-        let way = try way(plan)
+        let way = try way(plan, k: k)
         let dimension = collection.schema.dimension
         return queries.withUnsafeBufferPointer { queries in
             withMasks { allowed, deleted in
@@ -115,9 +190,10 @@ struct SearchExecution {
                 case .exact:
                     let found = view.flat.search(batch: queries, count: count, k: k, allowed: allowed, deleted: deleted, threads: threads)
                     return found.map { ($0, plan) }
-                case .graph:
+                case .graph, .walk, .codes:
                     return inParallel(count: count, threads: threads) { position in
-                        nearest(to: query(position), k: k, way, plan, threads: 1, allowed: allowed, deleted: deleted)
+                        var work = SearchWork()
+                        return nearest(to: query(position), k: k, way, plan, threads: 1, allowed: allowed, deleted: deleted, &work)
                     }
                 case .lists(let lists, let nprobe, let refineFactor):
                     var found = lists.search(
@@ -167,7 +243,7 @@ struct SearchExecution {
     /// The filter's bitmap and the deletion bitmap; the filter's leaves deleted records out by itself.
     func withMasks<R>(_ body: (UnsafeBufferPointer<UInt64>?, UnsafeBufferPointer<UInt64>?) throws -> R) rethrows -> R {
         guard let matching else { return try body(nil, table.deleted) }
-        return try withExtendedLifetime(matching) { try body(matching.words, nil) }
+        return try withExtendedLifetime(matching) { try body(matching.bitmap.words, nil) }
     }
 
     // MARK: Results

@@ -2,6 +2,9 @@
 public enum SearchPlan: Sendable, Hashable, CustomStringConvertible {
     /// Every record that the filter lets through was compared: `compared` of them. Recall is 1.
     case exact(compared: Int)
+    /// Every record that the filter lets through was compared by the codes of the graph index, `compared` of them, and the nearest
+    /// in full precision; the `tail` records that came after the index, one by one. `recall` is what such a scan gives.
+    case codes(compared: Int, tail: Int, recall: Double)
     /// Through the graph, keeping `efSearch` candidates, and one by one through the `tail` records that came after the index;
     /// `matching` records pass the filter, `nil` where there is none. `recall` is what was measured for such searches when the
     /// index was built.
@@ -14,7 +17,7 @@ public enum SearchPlan: Sendable, Hashable, CustomStringConvertible {
     public var recall: Double {
         switch self {
         case .exact: 1
-        case .hnsw(_, _, _, let recall), .ivfpq(_, _, _, _, let recall): recall
+        case .codes(_, _, let recall), .hnsw(_, _, _, let recall), .ivfpq(_, _, _, _, let recall): recall
         }
     }
 
@@ -22,6 +25,8 @@ public enum SearchPlan: Sendable, Hashable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .exact(let compared): "exact scan of \(NumberText.counted(compared, "record"))"
+        case .codes(let compared, let tail, let recall):
+            "scan of the codes of \(NumberText.counted(compared, "matching record"))" + Self.rest(tail, nil, recall)
         case .hnsw(let efSearch, let tail, let matching, let recall):
             "hnsw with efSearch \(efSearch)" + Self.rest(tail, matching, recall)
         case .ivfpq(let nprobe, let refineFactor, let tail, let matching, let recall):

@@ -6,6 +6,8 @@ struct SearchFacts: Sendable {
     var liveCount: Int
     /// Records that pass the filter; `nil` without one.
     var matchingCount: Int?
+    /// The share of walks with the filter that gave up.
+    var failureShare = 0.0
     /// The index, if there is one.
     var index: Index?
 
@@ -28,7 +30,14 @@ struct SearchFacts: Sendable {
         var degree: Int
         /// The graph, which knows what a filter costs it.
         var graph: HNSWGraph
-        var calibration: Calibration
+        var calibration: GraphCalibration
+        /// What the machine's inner loops cost; measured at the first use.
+        var kernels: KernelCosts {
+            let header = graph.header
+            return KernelCosts.measured(
+                metric: header.metric, element: header.element, dimension: header.dimension, degree: header.degree,
+                isQuantized: header.quantization != .none)
+        }
     }
 
     struct Lists: Sendable {
@@ -55,9 +64,28 @@ struct SearchFacts: Sendable {
     }
 }
 
+extension SearchFacts {
+    /// The share of records that pass the filter.
+    var selectivity: Double { matchingCount.map { Double($0) / Double(max(liveCount, 1)) } ?? 1 }
+}
+
+/// A plan, what it is expected to cost, and why it will not do, if so.
+struct PricedPlan: Sendable, Equatable {
+    var plan: SearchPlan
+    var microseconds: Double
+    var refusal: String?
+}
+
 extension SearchPlan {
     /// The recall that a search aims at where none is asked for.
     static let defaultRecall = 0.95
+
+    /// What a scan by codes finds of the true nearest, at least: it overlooks those that their signs make seem two standard deviations
+    /// farther away, and threshold and rescoring leave room for more. Measured 0.9998 on MiniLM and on SIFT.
+    static let codesRecall = 0.999
+
+    /// The `efSearch` of a walk; 0 of other plans.
+    var efSearch: Int { if case .hnsw(let efSearch, _, _, _) = self { efSearch } else { 0 } }
 
     /// The plan for a search: a pure function of what is asked and what there is.
     static func choose(_ request: SearchRequest, _ facts: SearchFacts, collection: String) throws(NeedletailError) -> SearchPlan {
@@ -71,23 +99,58 @@ extension SearchPlan {
 
     private static func exact(_ facts: SearchFacts) -> SearchPlan { .exact(compared: facts.matchingCount ?? facts.liveCount) }
 
-    /// Through the graph, a search computes about `efSearch × degree` distances, and an exact scan one for each record: it is taken
-    /// where that is less. With a filter, the graph knows the cost of its ways to apply it, and whether a scan of those that
-    /// match is below all of them.
+    /// Through the graph, by the codes of all that match, or exactly: whatever costs least of what reaches the recall.
     private static func choose(_ request: SearchRequest, _ facts: SearchFacts, _ index: SearchFacts.Graph) -> SearchPlan {
-        func graph(_ efSearch: Int) -> SearchPlan {
-            .hnsw(
-                efSearch: efSearch, tail: index.tailCount, matching: facts.matchingCount,
-                recall: index.calibration.recall(efSearch: efSearch, k: request.k))
+        if let efSearch = request.efSearch { return graph(efSearch, request, facts, index) }
+        guard let matching = facts.matchingCount, matching < facts.liveCount else {
+            // Without a filter, hardly anything but a small collection is faster to scan: then no costs need be known.
+            guard let walk = walk(request, facts, index) else { return exact(facts) }
+            if case .hnsw(let efSearch, _, _, _) = walk, facts.liveCount >= 4 * efSearch * index.degree { return walk }
+            let costs = CostModel(facts, index)
+            return costs.sequential < costs.walk(efSearch: walk.efSearch, k: request.k) ? exact(facts) : walk
         }
-        if let efSearch = request.efSearch { return graph(efSearch) }
-        // Only comparing all finds all for certain.
+        var best = (plan: exact(facts), cost: CostModel(facts, index).exact)
+        for alternative in alternatives(request, facts, index) where alternative.refusal == nil && alternative.microseconds < best.cost {
+            best = (alternative.plan, alternative.microseconds)
+        }
+        return best.plan
+    }
+
+    private static func graph(_ efSearch: Int, _ request: SearchRequest, _ facts: SearchFacts, _ index: SearchFacts.Graph) -> SearchPlan {
+        .hnsw(
+            efSearch: efSearch, tail: index.tailCount, matching: facts.matchingCount,
+            recall: index.calibration.recall(efSearch: efSearch, k: request.k, selectivity: facts.selectivity))
+    }
+
+    /// The walk that reaches the recall, if one does. Only comparing all finds all for certain.
+    private static func walk(_ request: SearchRequest, _ facts: SearchFacts, _ index: SearchFacts.Graph) -> SearchPlan? {
         let recall = request.recall ?? defaultRecall
-        guard recall < 1, let efSearch = index.calibration.efSearch(recall: recall, k: request.k) else { return exact(facts) }
-        if let matching = facts.matchingCount, matching < facts.liveCount {
-            return index.graph.filterStrategy(passing: matching, ef: efSearch) == .exact ? exact(facts) : graph(efSearch)
+        guard recall < 1,
+              let efSearch = index.calibration.efSearch(recall: recall, k: request.k, selectivity: facts.selectivity)
+        else { return nil }
+        return graph(efSearch, request, facts, index)
+    }
+
+    /// All ways to search a graph index, priced, with those that do not reach the recall and why.
+    static func alternatives(_ request: SearchRequest, _ facts: SearchFacts, _ index: SearchFacts.Graph) -> [PricedPlan] {
+        let costs = CostModel(facts, index), recall = request.recall ?? defaultRecall
+        let compared = facts.matchingCount ?? facts.liveCount
+        let isFiltered = compared < facts.liveCount
+        var plans = [PricedPlan(plan: exact(facts), microseconds: isFiltered ? costs.exact : costs.sequential)]
+        if isFiltered, costs.hasCodes, !request.isOpenEnded {
+            plans.append(PricedPlan(
+                plan: .codes(compared: compared, tail: index.tailCount, recall: codesRecall), microseconds: costs.codes(k: request.k),
+                refusal: recall > codesRecall ? "finds about \(codesRecall) of them, less than is asked for" : nil))
         }
-        return facts.liveCount < efSearch * index.degree ? exact(facts) : graph(efSearch)
+        if let walk = request.efSearch.map({ graph($0, request, facts, index) }) ?? walk(request, facts, index) {
+            plans.append(PricedPlan(plan: walk, microseconds: costs.walk(efSearch: walk.efSearch, k: request.k)))
+        } else {
+            let greatest = graph(Calibration.efSearchLadder.last ?? 512, request, facts, index)
+            plans.append(PricedPlan(
+                plan: greatest, microseconds: costs.walk(efSearch: greatest.efSearch, k: request.k),
+                refusal: "no setting that was measured reaches the recall"))
+        }
+        return plans
     }
 
     /// Through the lists, where that costs less than to compare all that take part. Of these, the k nearest are among the k / s nearest

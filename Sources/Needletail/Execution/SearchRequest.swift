@@ -7,6 +7,8 @@ struct SearchRequest: Sendable {
     var refineFactor: Int?
     var isExact: Bool
     var threads: Int
+    /// Whether it is not known beforehand how many are wanted: all within a distance, or page by page.
+    var isOpenEnded = false
 
     /// The settings of an index that are given, by name.
     private var settings: [String] {

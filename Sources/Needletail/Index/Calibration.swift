@@ -69,8 +69,10 @@ struct Calibration: Sendable, Hashable {
 extension Calibration {
     /// The `efSearch` that are measured.
     static let efSearchLadder = [10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512]
+    /// Those for a single neighbour, where less may do.
+    static let narrowLadder = [1, 2, 3, 4, 6, 8]
     /// The numbers of neighbours that the recall of a graph is measured for; those between are interpolated.
-    static let graphK = [10, 100]
+    static let graphK = [1, 10, 100]
 
     /// The curves of a graph, through points that were measured. Beyond the greatest k in proportion: the share of candidates
     /// that are true stays about the same.

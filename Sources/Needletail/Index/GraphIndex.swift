@@ -15,7 +15,7 @@ final class GraphIndex: Sendable {
     private var leadsToDeleted: Bool { deletedCount > 0 }
 
     init(
-        _ snapshot: IndexSnapshot, _ header: HNSWHeader, _ parameters: IndexParameters, _ calibration: Calibration,
+        _ snapshot: IndexSnapshot, _ header: HNSWHeader, _ parameters: IndexParameters, _ calibration: GraphCalibration,
         _ scratches: HNSWScratchPool, _ table: TableSnapshot, _ collection: Collection
     ) throws(NeedletailError) {
         var arrays: [ChunkedRows] = []
@@ -49,14 +49,32 @@ final class GraphIndex: Sendable {
 
     /// The `k` nearest of what the graph covers, ascending.
     func search(
-        _ query: UnsafeBufferPointer<Float>, k: Int, efSearch: Int, allowed: UnsafeBufferPointer<UInt64>?, deleted: UnsafeBufferPointer<UInt64>?
+        _ query: UnsafeBufferPointer<Float>, k: Int, efSearch: Int, allowed: UnsafeBufferPointer<UInt64>?, deleted: UnsafeBufferPointer<UInt64>?,
+        _ statistics: inout HNSWStatistics
     ) -> [Neighbor] {
-        var statistics = HNSWStatistics()
         // No link leads to what had been deleted before, but a comparison of all slots comes upon it.
         let isChecked = leadsToDeleted || graph.comparesAll(k: k, ef: efSearch)
         return graph.search(
             query, k: k, ef: efSearch, allowed: allowed, deleted: isChecked ? deleted : nil, scratch: scratches,
             statistics: &statistics)
+    }
+
+    /// The `k` nearest of those that pass a filter and that the graph covers, ascending; nothing where the walk has made `budget`
+    /// hops before it was done.
+    func walk(
+        _ query: UnsafeBufferPointer<Float>, k: Int, efSearch: Int, allowed: UnsafeBufferPointer<UInt64>, strategy: HNSWFilterStrategy, budget: Int?,
+        _ statistics: inout HNSWStatistics
+    ) -> [Neighbor] {
+        graph.search(
+            query, k: k, ef: efSearch, allowed: allowed, strategy: strategy, budget: budget, scratch: scratches, statistics: &statistics)
+    }
+
+    /// The `k` nearest of some slots, which the graph must cover, compared by codes first.
+    func scan(
+        _ query: UnsafeBufferPointer<Float>, k: Int, slots: UnsafeBufferPointer<UInt32>, precision: CodeScanPrecision,
+        _ statistics: inout HNSWStatistics
+    ) -> [Neighbor] {
+        graph.scan(query, k: k, slots: slots, precision: precision, scratch: scratches, statistics: &statistics)
     }
 
     /// All within the (internal) distance `radius` of what the graph covers, or the nearest `limit` of them, ascending.
@@ -84,7 +102,7 @@ final class GraphIndex: Sendable {
         var information = IndexInformation(
             kind: IndexParameters.graphKind, seed: header.seed, coveredCount: liveCovered, tailCount: table.liveCount - liveCovered,
             deletedCount: deletedCount, byteCount: snapshot.byteCount,
-            calibration: header.calibration.map { RecallPoint(k: $0.k, efSearch: $0.efSearch, recall: $0.recall) },
+            calibration: header.calibration.filter { $0.selectivity == nil }.map { RecallPoint(k: $0.k, efSearch: $0.efSearch, recall: $0.recall) },
             build: parameters.build)
         information.m = header.m
         information.efConstruction = header.efConstruction

@@ -18,9 +18,10 @@ struct GraphMeasurement {
     /// The recall of each setting of the ladder; `nil` where `isWanted` said no.
     func points(_ isWanted: (_ done: Int, _ total: Int) -> Bool) -> [HNSWHeader.CalibrationPoint]? {
         let settings = Calibration.graphK.flatMap { k in
-            ([k] + Calibration.efSearchLadder.filter { $0 > k }).map { (k: k, efSearch: $0) }
+            (k == 1 ? Calibration.narrowLadder : [k]).map { (k: k, efSearch: $0) }
+                + Calibration.efSearchLadder.filter { $0 > k }.map { (k: k, efSearch: $0) }
         }
-        let total = settings.count + 1
+        let total = settings.count + 1 + GraphCalibration.selectivities.count
         guard isWanted(0, total) else { return nil }
         guard graph.header.count - table.deletedCount(in: 0 ..< graph.header.count) > 1 else { return settings.map { HNSWHeader.CalibrationPoint(k: $0.k, efSearch: $0.efSearch, recall: 1) } }
         // Nodes of the upper levels, where a walk begins, cannot be hidden.
@@ -37,10 +38,28 @@ struct GraphMeasurement {
             let recall = recall(setting.k, setting.efSearch, sample, scratches)
             points.append(HNSWHeader.CalibrationPoint(k: setting.k, efSearch: setting.efSearch, recall: recall))
         }
+        for (position, selectivity) in GraphCalibration.selectivities.enumerated() {
+            guard isWanted(settings.count + 1 + position, total) else { return nil }
+            let filter = ChanceFilter(selectivity, table, count: graph.header.count)
+            // What does not leave enough for the ladder tells nothing.
+            guard filter.count > 4 * (GraphCalibration.filteredLadder.last ?? 0) else { break }
+            let filtered = filter.withWords { sample.filtered($0, table, schema, k: GraphCalibration.filteredK, threads: threads) }
+            for efSearch in GraphCalibration.filteredLadder {
+                let recall = filter.withWords { recall(GraphCalibration.filteredK, efSearch, filtered, scratches, allowed: $0, selectivity) }
+                points.append(
+                    HNSWHeader.CalibrationPoint(k: GraphCalibration.filteredK, efSearch: efSearch, recall: recall, selectivity: selectivity))
+            }
+        }
         return isWanted(total, total) ? points : nil
     }
 
-    private func recall(_ k: Int, _ efSearch: Int, _ sample: RecallSample, _ scratches: HNSWScratchPool) -> Double {
+    private func recall(
+        _ k: Int, _ efSearch: Int, _ sample: RecallSample, _ scratches: HNSWScratchPool, allowed: UnsafeBufferPointer<UInt64>? = nil,
+        _ selectivity: Double = 1
+    ) -> Double {
+        let strategy = CostModel.strategy(hasNeighborCodes: graph.header.quantization == .rabitq, selectivity: selectivity)
+        // Bitmaps are constant while it measures.
+        nonisolated(unsafe) let allowed = allowed
         let found = Atomic<Int>(0)
         let wanted = sample.truth.reduce(0) { $0 + min(k, $1.count) }
         let dimension = sample.dimension
@@ -58,7 +77,8 @@ struct GraphMeasurement {
                     guard let farthest = exact.last?.distance else { continue }
                     // Deleted slots need no leaving out: none is linked.
                     let neighbors = graph.search(
-                        query, k: k, ef: efSearch, leavingOut: UInt32(sample.slots[position]), scratch: scratches, statistics: &statistics)
+                        query, k: k, ef: efSearch, allowed: allowed, strategy: allowed == nil ? nil : strategy,
+                        leavingOut: UInt32(sample.slots[position]), scratch: scratches, statistics: &statistics)
                     // Of several that are equally far away, each is as good as the other.
                     let hits = neighbors.lazy.filter { $0.distance <= farthest }.count
                     found.add(min(hits, exact.count), ordering: .relaxed)

@@ -181,6 +181,9 @@ extension IndexParameters {
             guard curves.allSatisfy({ $0.nprobe.count == $0.recall.count }) else { return "its calibration is not whole" }
             if let reason = request.contradiction { return reason }
         }
+        if case .graph(let header, _) = content {
+            guard header.calibration.allSatisfy({ $0.selectivity.map { $0 > 0 && $0 < 1 } ?? true }) else { return "a filter of no or all records was measured" }
+        }
         for point in recallPoints {
             guard (1 ... Collection.maximumK).contains(point.k), (0 ... 1).contains(point.recall),
                   point.efSearch.map(IndexDescription.possibleEfSearch.contains) ?? true,

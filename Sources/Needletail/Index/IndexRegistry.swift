@@ -12,7 +12,7 @@ final class IndexRegistry: Sendable {
 
         enum Content: Sendable {
             /// The buffers of searches pass from one snapshot to the next.
-            case graph(HNSWHeader, Calibration, HNSWScratchPool)
+            case graph(HNSWHeader, GraphCalibration, HNSWScratchPool)
             case lists(IVFPQHeader, ListCalibration)
         }
 
@@ -23,7 +23,7 @@ final class IndexRegistry: Sendable {
             case .graph(let header, _):
                 var scratches = HNSWScratchPool()
                 if case .graph(_, _, let used) = known?.content { scratches = used }
-                content = .graph(header, Calibration(header.calibration), scratches)
+                content = .graph(header, GraphCalibration(header.calibration), scratches)
             case .lists(let header, _, let curves):
                 content = .lists(header, ListCalibration(curves, nlist: header.nlist))
             }

@@ -40,10 +40,9 @@ final class ListIndex: Sendable {
     /// Of what the index covers, the `k` nearest that it finds, ascending.
     func search(
         _ query: UnsafeBufferPointer<Float>, k: Int, nprobe: Int, refineFactor: Int, allowed: UnsafeBufferPointer<UInt64>?,
-        deleted: UnsafeBufferPointer<UInt64>?
+        deleted: UnsafeBufferPointer<UInt64>?, _ statistics: inout IVFPQStatistics
     ) -> [Neighbor] {
-        var statistics = IVFPQStatistics()
-        return lists.search(
+        lists.search(
             query, IVFPQIndex.Parameters(k: k, nprobe: nprobe, refineFactor: refineFactor), allowed: allowed,
             deleted: deletedCount > 0 ? deleted : nil, statistics: &statistics)
     }

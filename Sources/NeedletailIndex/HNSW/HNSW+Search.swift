@@ -5,12 +5,16 @@ import NeedletailStorage
 package struct HNSWStatistics: Sendable, Equatable {
     /// Lists read.
     package var hops = 0
-    /// Distances computed during traversal.
+    /// Distances computed during traversal, or by SQ8 codes during a scan.
     package var distances = 0
+    /// Codes of one bit a dimension that a scan has looked at.
+    package var codes = 0
     /// Rows whose distance was then computed in full precision.
     package var rescored = 0
     /// Searches that found too few rows in the graph and compared all that the filter allows.
     package var exactFallbacks = 0
+    /// Walks with a budget of hops that spent it, and gave up.
+    package var spentBudgets = 0
 
     package init() {}
 
@@ -32,12 +36,13 @@ extension HNSWGraph {
     ///   - allowed: bit set = slot may be returned; nil: all may. At least `header.count` bits in whole words, as `deleted`.
     ///   - deleted: bit set = slot is left out; nil: none is.
     ///   - strategy: how to go about them; nil: as costs least.
-    ///   - hidden: a slot on level 0 only that the search does not come upon, as if it were not in the graph; without bitmaps.
+    ///   - budget: under neighbour codes and a filter, hops after which the search gives up and returns nothing.
+    ///   - hidden: a slot on level 0 only that the search does not come upon, as if it were not in the graph.
     ///   - statistics: added to.
     package func search(
         _ query: UnsafeBufferPointer<Float>, k: Int, ef: Int,
         allowed: UnsafeBufferPointer<UInt64>? = nil, deleted: UnsafeBufferPointer<UInt64>? = nil, strategy: HNSWFilterStrategy? = nil,
-        leavingOut hidden: UInt32? = nil, scratch pool: HNSWScratchPool, statistics: inout HNSWStatistics
+        budget: Int? = nil, leavingOut hidden: UInt32? = nil, scratch pool: HNSWScratchPool, statistics: inout HNSWStatistics
     ) -> [Neighbor] {
         precondition(query.count == header.dimension, "a query has the index's dimension")
         guard k > 0, let base = query.baseAddress, header.entrySlot != nil else { return [] }
@@ -45,7 +50,7 @@ extension HNSWGraph {
         let mask = SlotMask(allowed: allowed, deleted: deleted, count: header.count)
         if !mask.isFull || isCostly(ef: ef) {
             return filteredSearch(
-                query, k: k, ef: ef, allowed: allowed, deleted: deleted, mask: mask, strategy: strategy, scratch: pool, statistics: &statistics)
+                query, k: k, ef: ef, allowed: allowed, deleted: deleted, mask: mask, strategy: strategy, budget: budget, leavingOut: hidden, scratch: pool, statistics: &statistics)
         }
         let scratch = pool.take()
         defer { pool.giveBack(scratch) }

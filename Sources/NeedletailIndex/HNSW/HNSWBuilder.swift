@@ -80,7 +80,9 @@ package final class HNSWBuild: @unchecked Sendable {
 
     /// The graph where it is; valid as long as this object.
     package func graph(vectors: VectorBlocks) throws(HNSWError) -> HNSWGraph {
-        try HNSWGraph(header: header, arrays: rows, vectors: vectors)
+        let centre = rows[HNSWArray.tables.rawValue]
+        let tables = (0 ..< centre.count).map { centre.row($0).load(as: Float.self) }
+        return try HNSWGraph(header: header, arrays: rows, tables: tables, vectors: vectors)
     }
 }
 
@@ -94,6 +96,7 @@ extension HNSWGraph {
         case .codes: codes
         case .neighborBlocks: neighborBlocks
         case .tables: nil
+        case .signs: signs
         }
     }
 }
@@ -109,6 +112,8 @@ extension HNSWGraph {
 ///    one after the other: each insertion compares some thousand rows, most of which the one before has left in the cache.
 /// 4. *insert*: those are inserted.
 /// 5. *connect*: a node that no path leads to from the entry point is linked from near ones.
+///
+/// Neighbour codes and sign codes, which the build itself does not go by, are written at the end.
 package struct HNSWBuilder {
     let source: HNSWSource
     var options: HNSWOptions
@@ -198,7 +203,8 @@ package struct HNSWBuilder {
         if header.quantization == .rabitq {
             arrays.append(try neighborBlocks(&header, links: graph.links.view, base: base))
         }
-        while arrays.count < HNSWArray.allCases.count { arrays.append(try MutableRows(stride: 64, count: 0)) }
+        while arrays.count < HNSWArray.tables.rawValue { arrays.append(try MutableRows(stride: 64, count: 0)) }
+        arrays += try signCodes(&header, base: base)
         let working = Self.workingByteCount(count: header.count, covered: covered, upper: header.upperCount, options: options)
         let peak = arrays.reduce(working) { $0 + $1.memoryByteCount }
         if remeasures {
@@ -245,6 +251,10 @@ package struct HNSWBuilder {
         }
         if options.quantization == .rabitq {
             bytes += MutableRows.byteCount(stride: NeighborBlocks.stride(degree: 2 * options.m, dimension: dimension), count: count)
+        }
+        if options.quantization != .none {
+            bytes += MutableRows.byteCount(stride: nt_sign_row_bytes(nt_rabitq_dimension(dimension)), count: count)
+            bytes += MutableRows.byteCount(stride: 4, count: nt_rabitq_dimension(dimension))
         }
         // Arrays that are not used take a page.
         bytes += HNSWArray.allCases.count * MutableRows.byteCount(stride: 64, count: 1)

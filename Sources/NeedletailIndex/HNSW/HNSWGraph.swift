@@ -12,11 +12,14 @@ package struct HNSWGraph: @unchecked Sendable {
     package let upperLinks: ChunkedRows
     package let codes: ChunkedRows
     package let neighborBlocks: ChunkedRows
+    package let signs: ChunkedRows?
     package let tables: [Float]
     /// The vectors as stored; may hold more rows than the graph covers.
     package let vectors: VectorBlocks
     /// Of vectors before they became neighbour codes.
     private(set) var rotation: RaBitQRotation?
+    /// Of vectors before they became sign codes; nil where there are none.
+    private(set) var signRotation: RaBitQRotation?
 
     /// - Parameters:
     ///   - arrays: by ``HNSWArray``; one that is not used has no rows.
@@ -29,11 +32,18 @@ package struct HNSWGraph: @unchecked Sendable {
         upperLinks = arrays[HNSWArray.upperLinks.rawValue]
         codes = arrays[HNSWArray.codes.rawValue]
         neighborBlocks = arrays[HNSWArray.neighborBlocks.rawValue]
+        // An index without sign codes may lack the array.
+        signs = header.signRotationSeed == nil || arrays.count <= HNSWArray.signs.rawValue ? nil : arrays[HNSWArray.signs.rawValue]
         self.tables = tables
         self.vectors = vectors
         try validate()
         if header.quantization == .rabitq {
             rotation = header.neighborCodes.map { RaBitQRotation(seed: $0.rotationSeed, dimension: header.dimension) }
+        }
+        if signs != nil, let seed = header.signRotationSeed {
+            // Both kinds of codes have one rotation, unless a merge met an index without signs.
+            let isShared = rotation != nil && header.neighborCodes?.rotationSeed == seed
+            signRotation = isShared ? rotation : RaBitQRotation(seed: seed, dimension: header.dimension)
         }
     }
 
@@ -73,6 +83,17 @@ package struct HNSWGraph: @unchecked Sendable {
             }
             let stride = NeighborBlocks.stride(degree: header.degree, dimension: header.dimension)
             try check(neighborBlocks, .neighborBlocks, count: header.count, stride: stride)
+        }
+        try checkSigns()
+    }
+
+    private func checkSigns() throws(HNSWError) {
+        guard header.signRotationSeed != nil else { return }
+        let rotatedDimension = nt_rabitq_dimension(header.dimension)
+        guard let signs else { throw HNSWError("the array of sign codes is missing") }
+        try check(signs, .signs, count: header.count, stride: nt_sign_row_bytes(rotatedDimension))
+        guard header.quantization != .none, tables.count >= rotatedDimension, tables.allSatisfy(\.isFinite) else {
+            throw HNSWError("the centre of the sign codes is missing or not finite")
         }
     }
 

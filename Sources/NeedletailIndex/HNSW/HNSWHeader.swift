@@ -42,6 +42,8 @@ package struct HNSWHeader: Codable, Sendable, Equatable {
     /// How many nodes a search for ten expands on average, by ascending reach, the first of them for reach 1. Nil where that was
     /// not measured: searches then fill a pool of efSearch nodes.
     package var reaches: [ReachPoint]?
+    /// The seed of the rotation of sign codes; nil where there are none.
+    package var signRotationSeed: UInt64?
     /// Recall as measured at build time, by ascending efSearch.
     package var calibration: [CalibrationPoint]
 
@@ -49,8 +51,11 @@ package struct HNSWHeader: Codable, Sendable, Equatable {
         package var k: Int
         package var efSearch: Int
         package var recall: Double
+        /// The share of slots that a filter let through; nil where there was none.
+        package var selectivity: Double?
 
-        package init(k: Int, efSearch: Int, recall: Double) {
+        package init(k: Int, efSearch: Int, recall: Double, selectivity: Double? = nil) {
+            self.selectivity = selectivity
             self.k = k
             self.efSearch = efSearch
             self.recall = recall
@@ -101,8 +106,10 @@ package enum HNSWArray: Int, CaseIterable, Sendable {
     case codes
     /// Under `.rabitq`, a node's neighbours with their codes.
     case neighborBlocks
-    /// Numbers of a quantizer, as f32.
+    /// Numbers of a quantizer, as f32: the rotated centre of sign codes.
     case tables
+    /// A bit a dimension, by slot, which scans go by (nt_codescan.h).
+    case signs
 }
 
 /// Why stored bytes are not an HNSW index.

@@ -23,6 +23,7 @@ final class HNSWScratch {
     private var codesCapacity = 0
 
     let neighborCodes = NeighborCodesScratch()
+    private(set) lazy var codeScan = CodeScanScratch()
 
     init() {
         seenBits = .allocate(capacity: 0)

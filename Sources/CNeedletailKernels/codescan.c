@@ -1,0 +1,74 @@
+// Chooses the scan by signs of the tier in use; encodes rows and queries, vectorised by the compiler, since each is encoded once.
+#include "nt_codescan.h"
+#include <math.h>
+
+extern const nt_codescan nt_codescan_portable;
+#if defined(__x86_64__)
+extern const nt_codescan nt_codescan_avx2, nt_codescan_avx512;
+#elif defined(__aarch64__)
+extern const nt_codescan nt_codescan_neon;
+#endif
+
+const nt_codescan *nt_codescan_of(nt_cpu_tier tier) {
+    if (tier > nt_cpu_best()) return NULL;
+    switch (tier) {
+    case NT_CPU_PORTABLE: return &nt_codescan_portable;
+#if defined(__x86_64__)
+    case NT_CPU_AVX2: return &nt_codescan_avx2;
+    case NT_CPU_AVX512: return &nt_codescan_avx512;
+#elif defined(__aarch64__)
+    case NT_CPU_NEON: return &nt_codescan_neon;
+#endif
+    default: return NULL;
+    }
+}
+
+const nt_codescan *nt_codescan_current(void) { return nt_codescan_of(nt_cpu_current()); }
+
+void nt_sign_encode(const float *difference, size_t rotated_dimension, nt_metric metric, float product, void *row) {
+    uint8_t *bytes = row;
+    memset(bytes, 0, nt_sign_row_bytes(rotated_dimension));
+    double square = 0, length = 0;
+    for (size_t i = 0; i < rotated_dimension; i += 8) {
+        float squares = 0, lengths = 0;
+        unsigned byte = 0;
+        for (unsigned j = 0; j < 8; ++j) {
+            const float x = difference[i + j];
+            squares += x * x;
+            lengths += fabsf(x);
+            byte |= (unsigned)(x >= 0) << j;
+        }
+        square += squares;
+        length += lengths;
+        bytes[i / 8] = (uint8_t)byte;
+    }
+    const double factor = length > 0 ? square / length : 0, dimension = (double)rotated_dimension;
+    const double spread = factor * factor * dimension - square;
+    const double error = spread > 0 ? sqrt(spread / (dimension - 1)) : 0;
+    float numbers[3] = {(float)square, (float)(-2 * factor), (float)(2 * error)};
+    if (metric != NT_METRIC_L2)
+        for (int i = 0; i < 3; ++i) numbers[i] /= 2;
+    if (metric == NT_METRIC_DOT) numbers[0] = -product;
+    memcpy(bytes + rotated_dimension / 8, numbers, sizeof numbers);
+}
+
+nt_sign_query nt_sign_prepare(const float *difference, size_t rotated_dimension, float deviations, int8_t *codes) {
+    float largest = 0;
+    double square = 0;
+    for (size_t i = 0; i < rotated_dimension; ++i) {
+        const float size = fabsf(difference[i]);
+        largest = size > largest ? size : largest;
+        square += (double)difference[i] * difference[i];
+    }
+    // Tiny and zero queries keep a step whose inverse is finite.
+    const float step = largest / 127 > 1e-36f ? largest / 127 : 1e-36f, inverse = 1 / step;
+    int64_t sum = 0;
+    for (size_t i = 0; i < rotated_dimension; ++i) {
+        codes[i] = (int8_t)lrintf(difference[i] * inverse);
+        sum += codes[i];
+    }
+    // <s, v> is twice what positive signs add, less all.
+    return (nt_sign_query){
+        .codes = codes, .rotated_dimension = rotated_dimension, .step = 2 * step, .bias = -step * (float)sum,
+        .slack = deviations * (float)sqrt(square)};
+}

@@ -1,0 +1,184 @@
+import CNeedletailKernels
+import NeedletailStorage
+
+// A filter that leaves few slots is best served by comparing all of them. That is done in three steps, each with a fraction
+// of the rows of the one before: by codes of one bit a dimension (nt_codescan.h), which exclude what cannot be near; by SQ8
+// codes; and in full precision. A row of 384 f32 takes 1,536 bytes, its SQ8 codes 384 and its signs 64, and a scan of rows here and there is as
+// fast as the cache brings them.
+
+/// How many standard deviations of its estimate a row may be better than it seems: the share of near rows that a scan by signs
+/// overlooks falls with it, and the share of rows that pass grows.
+package struct CodeScanPrecision: Sendable, Equatable {
+    package var deviations: Float
+
+    package init(deviations: Float) { self.deviations = deviations }
+
+    /// What most searches want: overlooks some 2 of 1,000 of the nearest ten.
+    package static let standard = CodeScanPrecision(deviations: 2)
+}
+
+/// The memory of one scan by codes.
+final class CodeScanScratch {
+    private(set) var heap: UnsafeMutablePointer<UInt64>
+    private var heapCapacity = 0
+    let slots: UnsafeMutablePointer<UInt32>
+    let keys: UnsafeMutablePointer<UInt64>
+    private(set) var vectors: UnsafeMutablePointer<Float>
+    private(set) var codes: UnsafeMutablePointer<Int8>
+    private var dimension = 0
+
+    /// Slots that are looked at in one step; between two steps the threshold falls.
+    static let stepCount = 1024
+
+    init() {
+        heap = .allocate(capacity: 0)
+        slots = .allocate(capacity: Self.stepCount + 4)
+        keys = .allocate(capacity: Self.stepCount + 16)
+        vectors = .allocate(capacity: 0)
+        codes = .allocate(capacity: 0)
+    }
+
+    deinit {
+        heap.deallocate()
+        slots.deallocate()
+        keys.deallocate()
+        vectors.deallocate()
+        codes.deallocate()
+    }
+
+    func reserve(heap count: Int, rotatedDimension: Int) {
+        if count > heapCapacity {
+            heap.deallocate()
+            heapCapacity = count
+            heap = .allocate(capacity: count)
+        }
+        if rotatedDimension > dimension {
+            vectors.deallocate()
+            codes.deallocate()
+            dimension = rotatedDimension
+            vectors = UnsafeMutableRawPointer.allocate(byteCount: 8 * dimension, alignment: 64).bindMemory(to: Float.self, capacity: 2 * dimension)
+            codes = UnsafeMutableRawPointer.allocate(byteCount: dimension, alignment: 64).bindMemory(to: Int8.self, capacity: dimension)
+        }
+    }
+}
+
+extension HNSWGraph {
+    /// Whether scans can go by codes.
+    package var hasCodes: Bool { header.quantization != .none }
+
+    /// Slots below which comparing in full precision at once is as fast.
+    private static let fewSlots = 24
+
+    /// How many of the nearest by SQ8 codes are compared in full precision.
+    package static func codeScanKeptCount(k: Int) -> Int { k + max(6, k / 4) }
+
+    /// The k nearest of some slots, ascending by exact internal distance, compared by codes first.
+    ///
+    /// - Parameters:
+    ///   - query: `dimension` components, finite.
+    ///   - slots: ascending, each below the graph's count.
+    ///   - statistics: added to.
+    /// - Complexity: a code for each of `slots`, and some `k × log(slots.count)` distances.
+    package func scan(
+        _ query: UnsafeBufferPointer<Float>, k: Int, slots: UnsafeBufferPointer<UInt32>, precision: CodeScanPrecision = .standard,
+        scratch pool: HNSWScratchPool, statistics: inout HNSWStatistics
+    ) -> [Neighbor] {
+        precondition(query.count == header.dimension, "a query has the index's dimension")
+        precondition(slots.last.map { Int($0) < header.count } ?? true, "the graph covers the slots")
+        guard k > 0, let base = query.baseAddress, let first = slots.baseAddress else { return [] }
+        let k = min(k, slots.count)
+        let scratch = pool.take()
+        defer { pool.giveBack(scratch) }
+        let prepared = prepare(base, scratch)
+        let kept = min(Self.codeScanKeptCount(k: k), slots.count)
+        guard hasCodes, slots.count > max(kept, Self.fewSlots) else {
+            return rescored(k, of: slots, prepared.vector, scratch, &statistics)
+        }
+        let memory = scratch.codeScan
+        memory.reserve(heap: kept, rotatedDimension: nt_rabitq_dimension(header.dimension))
+        var heap = TopK(capacity: kept, keys: memory.heap)
+        withUnsafePointer(to: prepared) { prepared in
+            scan(prepared, base, first, count: slots.count, precision, into: &heap, memory, &statistics)
+        }
+        let nearest = heap.contents
+        scratch.reserve(rescored: max(nearest.count, 1))
+        for i in nearest.indices {
+            scratch.slots[i] = nt_key_slot(nearest[i])
+            nt_prefetch(vectors.vector(Int(scratch.slots[i])), min(vectors.stride, 2048))
+        }
+        return rescored(k, of: UnsafeBufferPointer(start: scratch.slots, count: nearest.count), prepared.vector, scratch, &statistics)
+    }
+
+    private func scan(
+        _ prepared: UnsafePointer<nt_traversal_query>, _ query: UnsafePointer<Float>, _ first: UnsafePointer<UInt32>, count: Int,
+        _ precision: CodeScanPrecision, into heap: inout TopK, _ memory: CodeScanScratch, _ statistics: inout HNSWStatistics
+    ) {
+        let distances = nt_traversal_for(traversalKind).pointee, signFunctions = nt_codescan_current().pointee
+        var rows = codes.rows, signRows = nt_rows()
+        var signs: (query: nt_sign_query, base: Float)?
+        if let stored = self.signs {
+            signRows = stored.rows
+            signs = signQuery(query, precision, memory)
+        }
+        var position = 0
+        // The first steps are short: the threshold that they leave excludes most of what follows.
+        var step = min(max(2 * heap.capacity, 64), CodeScanScratch.stepCount)
+        while position < count {
+            let taken = min(step, count - position)
+            var slots = first + position
+            var left = taken
+            if var signs, heap.threshold < .infinity {
+                left = signFunctions.within(&signs.query, &signRows, slots, taken, heap.threshold - signs.base, memory.slots)
+                statistics.codes += taken
+                slots = UnsafePointer(memory.slots)
+            }
+            let found = left == 0 ? 0 : distances.scan(prepared, &rows, slots, left, heap.threshold, memory.keys)
+            statistics.distances += left
+            for i in 0 ..< found { heap.offer(memory.keys[i]) }
+            position += taken
+            step = min(2 * step, CodeScanScratch.stepCount)
+        }
+    }
+
+    /// The query as rows of signs are compared with it, and what all of their distances have in common.
+    private func signQuery(
+        _ query: UnsafePointer<Float>, _ precision: CodeScanPrecision, _ memory: CodeScanScratch
+    ) -> (nt_sign_query, Float)? {
+        guard let rotation = signRotation else { return nil }
+        let dimension = header.dimension, rotatedDimension = rotation.rotatedDimension
+        let vector = memory.vectors, rotated = vector + rotatedDimension
+        let scale = header.metric == .cosine ? inverseNorm(squared: nt_sqnorm_f32(query, dimension)) : 1
+        for i in 0 ..< dimension { vector[i] = query[i] * scale }
+        var kernel = rotation.kernel
+        nt_rabitq_current().pointee.rotate(&kernel, vector, rotated)
+        let base: Float = tables.withUnsafeBufferPointer { centre in
+            var square: Float = 0, product: Float = 0, length: Float = 0
+            for i in 0 ..< rotatedDimension {
+                product += centre[i] * rotated[i]
+                length += centre[i] * centre[i]
+                rotated[i] -= centre[i]
+                square += rotated[i] * rotated[i]
+            }
+            return switch header.metric {
+            case .l2: square
+            case .cosine: square / 2
+            case .dot: length - product
+            }
+        }
+        return (nt_sign_prepare(rotated, rotatedDimension, precision.deviations, memory.codes), base)
+    }
+
+    /// The k nearest of a few slots in full precision.
+    private func rescored(
+        _ k: Int, of slots: UnsafeBufferPointer<UInt32>, _ query: nt_query, _ scratch: HNSWScratch, _ statistics: inout HNSWStatistics
+    ) -> [Neighbor] {
+        scratch.reserve(rescored: slots.count)
+        let functions = nt_distance_for(header.metric.kernelMetric, header.element.kernelElement).pointee
+        var query = query, rows = vectors.rows
+        let found = functions.scan_slots(&query, &rows, slots.baseAddress, slots.count, .infinity, scratch.keys)
+        statistics.rescored += slots.count
+        var keys = UnsafeMutableBufferPointer(start: scratch.keys, count: found)
+        keys.sort()
+        return (0 ..< min(k, found)).map { Neighbor(key: scratch.keys[$0]) }
+    }
+}

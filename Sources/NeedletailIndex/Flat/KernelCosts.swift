@@ -1,0 +1,184 @@
+import CNeedletailKernels
+import NeedletailStorage
+import Synchronization
+
+/// What the inner loops cost on this machine, in nanoseconds, for vectors of one shape: measured once a process and shape, in a
+/// few milliseconds, on memory that does not fit the CPU's own cache, as most collections do not.
+package struct KernelCosts: Sendable, Equatable {
+    /// A code of one bit a dimension, here and there.
+    package var sign: Double
+    /// A row of SQ8 codes, here and there.
+    package var code: Double
+    /// A vector in full precision, here and there.
+    package var row: Double
+    /// A vector in full precision, one after another.
+    package var sequentialRow: Double
+    /// A hop of a walk by neighbour codes, whose block and code are here and there.
+    package var blockHop: Double
+    /// A hop of a walk that compares the rows of all neighbours, of which about half have been seen before.
+    package var rowHop: Double
+    /// What every search through an index costs besides.
+    package var search: Double
+
+    package init(
+        sign: Double, code: Double, row: Double, sequentialRow: Double, blockHop: Double, rowHop: Double, search: Double = 2_000
+    ) {
+        self.sign = sign
+        self.code = code
+        self.row = row
+        self.sequentialRow = sequentialRow
+        self.blockHop = blockHop
+        self.rowHop = rowHop
+        self.search = search
+    }
+
+    private struct Shape: Hashable {
+        var metric: Metric
+        var element: Element
+        var dimension: Int
+        var degree: Int
+    }
+
+    private static let known = Mutex<[Shape: KernelCosts]>([:])
+
+    /// The costs for vectors of this shape in a graph of this degree; measured at the first call.
+    package static func measured(metric: Metric, element: Element, dimension: Int, degree: Int, isQuantized: Bool) -> KernelCosts {
+        let shape = Shape(metric: metric, element: element, dimension: dimension, degree: degree)
+        var costs = known.withLock { known in
+            if let costs = known[shape] { return costs }
+            let costs = KernelMeasurement(metric: metric, element: element, dimension: dimension, degree: degree).costs()
+            known[shape] = costs
+            return costs
+        }
+        if !isQuantized { costs.rowHop = costs.row * Double(degree) / 2 + 100 }
+        return costs
+    }
+}
+
+/// Times the kernels on memory of its own.
+private struct KernelMeasurement {
+    let metric: Metric
+    let element: Element
+    let dimension: Int
+    let degree: Int
+
+    /// Bytes that rows are read from: beyond the second-level cache of common CPUs.
+    private static let byteCount = 6 << 20
+    private static let runs = 3
+
+    func costs() -> KernelCosts {
+        let rotatedDimension = nt_rabitq_dimension(dimension)
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: Self.byteCount + 4096, alignment: 64)
+        defer { memory.deallocate() }
+        // Small numbers whatever they are read as.
+        memory.initializeMemory(as: UInt8.self, repeating: 0x11, count: Self.byteCount + 4096)
+        let query = UnsafeMutableRawPointer.allocate(byteCount: 4 * rotatedDimension, alignment: 64)
+        defer { query.deallocate() }
+        query.initializeMemory(as: UInt8.self, repeating: 0x11, count: 4 * rotatedDimension)
+
+        let sign = signs(memory, query, rotatedDimension)
+        let code = codes(memory, query)
+        let rowByteCount = (dimension * element.byteCount + 63) / 64 * 64
+        let row = rows(memory, query, stride: rowByteCount, isSequential: false)
+        let sequential = rows(memory, query, stride: rowByteCount, isSequential: true)
+        let block = blocks(memory, query, rotatedDimension)
+        return KernelCosts(
+            sign: sign, code: code, row: row, sequentialRow: sequential,
+            // Beside the block: a code, and the search of the queue.
+            blockHop: block + code + 80, rowHop: code * Double(degree) / 2 + 100)
+    }
+
+    /// Nanoseconds a row of `body`, the best of a few runs. It is given slots, one in about three of all, ascending.
+    private func time(stride: Int, isSequential: Bool = false, _ body: (UnsafePointer<UInt32>, Int) -> Void) -> Double {
+        let count = Self.byteCount / stride
+        var state: UInt64 = 1
+        let slots: [UInt32] = (0 ..< UInt32(count)).filter { _ in
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return isSequential || state >> 33 % 3 == 0
+        }
+        guard !slots.isEmpty else { return 1 }
+        var best = Double.infinity
+        slots.withUnsafeBufferPointer { slots in
+            guard let base = slots.baseAddress else { return }
+            for _ in 0 ..< Self.runs {
+                let start = ContinuousClock.now
+                body(base, slots.count)
+                best = min(best, (ContinuousClock.now - start) / .nanoseconds(1))
+            }
+        }
+        return max(best / Double(slots.count), 0.1)
+    }
+
+    private func withRows(_ memory: UnsafeRawPointer, stride: Int, _ body: (UnsafePointer<nt_rows>) -> Void) {
+        var chunk: UnsafeRawPointer? = memory
+        withUnsafePointer(to: &chunk) { chunks in
+            var rows = nt_rows(blocks: chunks, stride: stride, block_shift: 31)
+            withUnsafePointer(to: &rows) { body($0) }
+        }
+    }
+
+    private func signs(_ memory: UnsafeRawPointer, _ query: UnsafeMutableRawPointer, _ rotatedDimension: Int) -> Double {
+        var prepared = nt_sign_query(
+            codes: query.assumingMemoryBound(to: Int8.self), rotated_dimension: rotatedDimension, step: 1, bias: 0, slack: 0)
+        let functions = nt_codescan_current().pointee, stride = nt_sign_row_bytes(rotatedDimension)
+        let found = UnsafeMutablePointer<UInt32>.allocate(capacity: Self.byteCount / stride + 4)
+        defer { found.deallocate() }
+        return time(stride: stride) { slots, count in
+            withRows(memory, stride: stride) { _ = functions.within(&prepared, $0, slots, count, -.infinity, found) }
+        }
+    }
+
+    private func codes(_ memory: UnsafeRawPointer, _ query: UnsafeRawPointer) -> Double {
+        let stride = SQ8Quantizer.rowByteCount(dimension: dimension)
+        var prepared = nt_traversal_query()
+        prepared.codes = query
+        prepared.byte_count = stride
+        prepared.scale = 1
+        let functions = nt_traversal_for(SQ8Quantizer.traversalKind(metric)).pointee
+        let keys = UnsafeMutablePointer<UInt64>.allocate(capacity: Self.byteCount / stride + 16)
+        defer { keys.deallocate() }
+        return time(stride: stride) { slots, count in
+            withRows(memory, stride: stride) { _ = functions.scan(&prepared, $0, slots, count, -.infinity, keys) }
+        }
+    }
+
+    private func rows(_ memory: UnsafeRawPointer, _ query: UnsafeRawPointer, stride: Int, isSequential: Bool) -> Double {
+        var prepared = nt_query(vector: query, dimension: dimension, inverse_norm: 1)
+        let functions = nt_distance_for(metric.kernelMetric, element.kernelElement).pointee
+        // Norms stand behind the rows of a block; here they are other rows' bytes.
+        let shift = max(0, Int.bitWidth - 1 - (Self.byteCount / (stride + 4)).leadingZeroBitCount)
+        let count = 1 << shift
+        let keys = UnsafeMutablePointer<UInt64>.allocate(capacity: Self.byteCount / stride + 16)
+        defer { keys.deallocate() }
+        var chunk: UnsafeRawPointer? = memory
+        return time(stride: Self.byteCount / count, isSequential: isSequential) { slots, slotCount in
+            withUnsafePointer(to: &chunk) { chunks in
+                var rows = nt_rows(blocks: chunks, stride: stride, block_shift: UInt32(shift))
+                if isSequential {
+                    _ = functions.scan_run(&prepared, &rows, 0, min(slotCount, count), -.infinity, keys)
+                } else {
+                    _ = functions.scan_slots(&prepared, &rows, slots, slotCount, -.infinity, keys)
+                }
+            }
+        }
+    }
+
+    private func blocks(_ memory: UnsafeRawPointer, _ query: UnsafeRawPointer, _ rotatedDimension: Int) -> Double {
+        let functions = nt_rabitq_current().pointee
+        let group = nt_rabitq_group_bytes(rotatedDimension), groups = NeighborBlocks.groupCount(degree: degree), stride = groups * group
+        guard stride <= Self.byteCount / 4 else { return 1000 }
+        return time(stride: stride) { slots, count in
+            withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 32) { sums in
+                guard let sums = sums.baseAddress else { return }
+                for i in 0 ..< count {
+                    let block = memory + Int(slots[i]) * stride
+                    for g in 0 ..< groups {
+                        functions.sums(
+                            query.assumingMemoryBound(to: UInt8.self),
+                            (block + g * group + Int(NT_RABITQ_CODES)).assumingMemoryBound(to: UInt8.self), rotatedDimension, sums)
+                    }
+                }
+            }
+        }
+    }
+}
