@@ -68,6 +68,8 @@ extension HNSWGraph {
 
     /// Slots below which comparing in full precision at once is as fast.
     private static let fewSlots = 24
+    /// Slots below which SQ8 codes alone are as fast: signs need the query rotated.
+    private static let leastForSigns = 512
 
     /// How many of the nearest by SQ8 codes are compared in full precision.
     package static func codeScanKeptCount(k: Int) -> Int { k + max(6, k / 4) }
@@ -116,7 +118,7 @@ extension HNSWGraph {
         let distances = nt_traversal_for(traversalKind).pointee, signFunctions = nt_codescan_current().pointee
         var rows = codes.rows, signRows = nt_rows()
         var signs: (query: nt_sign_query, base: Float)?
-        if let stored = self.signs {
+        if let stored = self.signs, count >= Self.leastForSigns {
             signRows = stored.rows
             signs = signQuery(query, precision, memory)
         }
@@ -182,3 +184,4 @@ extension HNSWGraph {
         return (0 ..< min(k, found)).map { Neighbor(key: scratch.keys[$0]) }
     }
 }
+
