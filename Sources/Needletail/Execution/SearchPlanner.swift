@@ -8,6 +8,8 @@ struct SearchFacts: Sendable {
     var matchingCount: Int?
     /// The share of walks with the filter that gave up.
     var failureShare = 0.0
+    /// The vectors' shape, which costs depend on.
+    var shape = VectorShape(metric: .l2, element: .f32, dimension: 1)
     /// The index, if there is one.
     var index: Index?
 
@@ -34,9 +36,8 @@ struct SearchFacts: Sendable {
         /// What the machine's inner loops cost; measured at the first use.
         var kernels: KernelCosts {
             let header = graph.header
-            return KernelCosts.measured(
-                metric: header.metric, element: header.element, dimension: header.dimension, degree: header.degree,
-                isQuantized: header.quantization != .none)
+            return VectorShape(metric: header.metric, element: header.element, dimension: header.dimension, degree: header.degree)
+                .kernels(isQuantized: header.quantization != .none)
         }
     }
 
@@ -50,6 +51,9 @@ struct SearchFacts: Sendable {
         var rowByteCount: Int
         var vectorByteCount: Int
         var calibration: ListCalibration
+        var shape: VectorShape
+        /// What the machine's inner loops cost; measured at the first use.
+        var kernels: KernelCosts { shape.kernels() }
 
         /// What a search costs, in distances of a scan: one from each centroid; the bytes of the codes in the lists, which a scan reads
         /// as fast as those of vectors; and the vectors that are compared in the end, which lie anywhere in memory.
@@ -64,7 +68,24 @@ struct SearchFacts: Sendable {
     }
 }
 
+/// What the inner loops' costs depend on.
+struct VectorShape: Sendable {
+    var metric: NeedletailIndex.Metric
+    var element: NeedletailIndex.Element
+    var dimension: Int
+    /// Of a graph.
+    var degree = 32
+
+    /// What the machine's inner loops cost; measured at the first use.
+    func kernels(isQuantized: Bool = true) -> KernelCosts {
+        KernelCosts.measured(metric: metric, element: element, dimension: dimension, degree: degree, isQuantized: isQuantized)
+    }
+}
+
 extension SearchFacts {
+    /// What the machine's inner loops cost; measured at the first use.
+    var kernels: KernelCosts { shape.kernels() }
+
     /// The share of records that pass the filter.
     var selectivity: Double { matchingCount.map { Double($0) / Double(max(liveCount, 1)) } ?? 1 }
 }
@@ -187,5 +208,47 @@ extension SearchPlan {
             return exact(facts)
         }
         return lists(choice.nprobe, choice.refineFactor)
+    }
+}
+
+extension SearchPlan {
+    /// Which of the ways it is.
+    var kind: String {
+        switch self {
+        case .exact: "exact"
+        case .codes: "codes"
+        case .hnsw: "hnsw"
+        case .ivfpq: "ivfpq"
+        }
+    }
+
+    /// Records behind the index that it compares one by one.
+    var tail: Int {
+        switch self {
+        case .exact: 0
+        case .codes(_, let tail, _), .hnsw(_, let tail, _, _), .ivfpq(_, _, let tail, _, _): tail
+        }
+    }
+
+    /// A plan with what it is expected to cost.
+    static func priced(_ plan: SearchPlan, _ request: SearchRequest, _ facts: SearchFacts) -> PricedPlan {
+        let matching = facts.matchingCount ?? facts.liveCount
+        switch (facts.index, plan) {
+        case (.graph(let graph), .exact):
+            let costs = CostModel(facts, graph)
+            return PricedPlan(plan: plan, microseconds: matching < facts.liveCount ? costs.exact : costs.sequential)
+        case (.graph(let graph), .codes): return PricedPlan(plan: plan, microseconds: CostModel(facts, graph).codes(k: request.k))
+        case (.graph(let graph), .hnsw(let efSearch, _, _, _)):
+            return PricedPlan(plan: plan, microseconds: CostModel(facts, graph).walk(efSearch: efSearch, k: request.k))
+        case (.lists(let lists), .ivfpq(let nprobe, let refineFactor, _, _, _)):
+            let row = lists.kernels.sequentialRow
+            return PricedPlan(plan: plan, microseconds: lists.cost(nprobe: nprobe, refineFactor: refineFactor, k: request.k) * row / 1000)
+        case (.lists(let lists), _):
+            let costs = CostModel(kernels: lists.kernels, liveCount: facts.liveCount, matchingCount: matching)
+            return PricedPlan(plan: plan, microseconds: matching < facts.liveCount ? costs.exact : costs.sequential)
+        case (nil, _), (.graph, _):
+            let costs = CostModel(kernels: facts.kernels, liveCount: facts.liveCount, matchingCount: matching)
+            return PricedPlan(plan: plan, microseconds: matching < facts.liveCount ? costs.exact : costs.sequential)
+        }
     }
 }

@@ -43,11 +43,11 @@ struct GraphMeasurement {
             let filter = ChanceFilter(selectivity, table, count: graph.header.count)
             // What does not leave enough for the ladder tells nothing.
             guard filter.count > 4 * (GraphCalibration.filteredLadder.last ?? 0) else { break }
-            let filtered = filter.withWords { sample.filtered($0, table, schema, k: GraphCalibration.filteredK, threads: threads) }
+            let filtered = filter.withWords { words in sample.filtered(words, table, schema, k: GraphCalibration.filteredK, threads: threads) }
             for efSearch in GraphCalibration.filteredLadder {
-                let recall = filter.withWords { recall(GraphCalibration.filteredK, efSearch, filtered, scratches, allowed: $0, selectivity) }
+                let share = filter.withWords { words in recall(GraphCalibration.filteredK, efSearch, filtered, scratches, allowed: words, selectivity) }
                 points.append(
-                    HNSWHeader.CalibrationPoint(k: GraphCalibration.filteredK, efSearch: efSearch, recall: recall, selectivity: selectivity))
+                    HNSWHeader.CalibrationPoint(k: GraphCalibration.filteredK, efSearch: efSearch, recall: share, selectivity: selectivity))
             }
         }
         return isWanted(total, total) ? points : nil

@@ -31,7 +31,7 @@ final class ListIndex: Sendable {
         deletedCount = max(0, header.rowCount - liveCovered)
         facts = SearchFacts.Lists(
             tailCount: table.slotCount - header.count, nlist: header.nlist, rowCount: header.rowCount, rowByteCount: header.rowByteCount,
-            vectorByteCount: collection.schema.vectorByteCount, calibration: calibration)
+            vectorByteCount: collection.schema.vectorByteCount, calibration: calibration, shape: VectorShape(collection.schema))
     }
 
     /// Slots below it are in a list, or had been deleted when it was built.

@@ -102,3 +102,10 @@ struct CostModel: Sendable, Equatable {
         return (1 - failureShare) * own / 1000 + failureShare * failing + tail
     }
 }
+
+extension VectorShape {
+    /// That of a collection's vectors.
+    init(_ schema: Schema) {
+        self.init(metric: schema.metric.indexMetric, element: schema.element.indexElement, dimension: schema.dimension)
+    }
+}

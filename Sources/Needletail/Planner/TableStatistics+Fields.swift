@@ -44,7 +44,7 @@ extension TableStatistics {
     private static func bound(_ column: ColumnSample, _ type: FieldType, isMaximum: Bool) -> Value? {
         let bits = column.zones.map { isMaximum ? $0.maximum : $0.minimum }
         switch type {
-        case .string, .stringList: return nil
+        case .string, .strings: return nil
         case .double:
             let values = bits.map { Double(bitPattern: $0) }
             return (isMaximum ? values.max() : values.min()).map { .double($0) }

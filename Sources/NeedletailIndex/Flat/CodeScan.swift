@@ -71,6 +71,18 @@ extension HNSWGraph {
     /// Slots below which SQ8 codes alone are as fast: signs need the query rotated.
     private static let leastForSigns = 512
 
+    /// Bytes of a row of signs.
+    package static func signByteCount(dimension: Int) -> Int { nt_sign_row_bytes(nt_rabitq_dimension(dimension)) }
+
+    /// Bytes that a walk or a scan by SQ8 codes reads: for each hop a list or a block, for each distance a row.
+    package func traversalByteCount(hops: Int, distances: Int) -> Int {
+        let row = header.quantization == .none ? vectors.stride : codes.stride
+        // Under neighbour codes a hop's distances stand in its block, but for that of the node itself.
+        guard header.quantization == .rabitq, hops > 0 else { return hops * links.stride + distances * row }
+        let inBlocks = min(distances, hops * header.degree)
+        return hops * (neighborBlocks.stride + row) + (distances - inBlocks) * row
+    }
+
     /// How many of the nearest by SQ8 codes are compared in full precision.
     package static func codeScanKeptCount(k: Int) -> Int { k + max(6, k / 4) }
 

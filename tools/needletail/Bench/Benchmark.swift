@@ -56,6 +56,7 @@ struct Benchmark: Sendable {
         switch plan {
         case .hnsw: "hnsw"
         case .ivfpq: "ivfpq"
+        case .codes: "hnsw codes"
         case .exact, nil: "exact"
         }
     }
