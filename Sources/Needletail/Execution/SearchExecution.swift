@@ -36,8 +36,8 @@ struct SearchExecution {
     /// A way to search: a plan with the index that it goes through.
     private enum Way {
         case exact
-        /// By the codes of all that match.
-        case codes(GraphIndex, MatchingSlots)
+        /// By the codes of all that match, or of all records.
+        case codes(GraphIndex)
         case graph(GraphIndex, efSearch: Int)
         /// As before, by those that match alone; a walk that has made `budget` hops is given up.
         case walk(GraphIndex, MatchingSlots, efSearch: Int, HNSWFilterStrategy, budget: Int?)
@@ -52,7 +52,7 @@ struct SearchExecution {
                 liveCount: table.liveCount, matchingCount: matching.count, failureShare: matching.failureShare, index: .graph(graph.facts))
             let costs = CostModel(facts, graph.facts)
             return .walk(graph, matching, efSearch: efSearch, costs.strategy, budget: costs.budget(efSearch: efSearch, k: k))
-        case (.codes, .graph(let graph)): return matching.map { .codes(graph, $0) } ?? .exact
+        case (.codes, .graph(let graph)): return graph.graph.hasCodes ? .codes(graph) : .exact
         case (.ivfpq(let nprobe, let refineFactor, _, _, _), .lists(let lists)):
             return .lists(lists, nprobe: nprobe, refineFactor: refineFactor)
         default: return .exact
@@ -85,8 +85,8 @@ struct SearchExecution {
         var plan = plan
         switch way {
         case .exact: return (exactly(query, k: k, threads: threads, allowed, deleted, &work), exactPlan)
-        case .codes(let graph, let matching):
-            covered = scan(query, matching, in: graph, k: k, &work)
+        case .codes(let graph):
+            covered = scan(query, in: graph, k: k, &work)
             coveredCount = graph.coveredCount
         case .graph(let graph, let efSearch):
             covered = work.time(\.indexMicroseconds) {
@@ -103,7 +103,7 @@ struct SearchExecution {
             coveredCount = graph.coveredCount
             if work.gaveUp {
                 // What matches is not where the query is: then all of it is compared.
-                covered = scan(query, matching, in: graph, k: k, &work)
+                covered = scan(query, in: graph, k: k, &work)
                 plan = .codes(compared: matching.count, tail: graph.facts.tailCount, recall: SearchPlan.codesRecall)
             } else {
                 covered = walked
@@ -138,15 +138,18 @@ struct SearchExecution {
         }
     }
 
-    /// Of what matches and is covered, the nearest by codes.
-    private func scan(
-        _ query: UnsafeBufferPointer<Float>, _ matching: MatchingSlots, in graph: GraphIndex, k: Int, _ work: inout SearchWork
-    ) -> [Neighbor] {
-        let list = matching.slots()
+    /// Of what takes part and is covered, the nearest by codes.
+    private func scan(_ query: UnsafeBufferPointer<Float>, in graph: GraphIndex, k: Int, _ work: inout SearchWork) -> [Neighbor] {
+        guard let list = matching?.slots() else {
+            return work.time(\.indexMicroseconds) {
+                graph.scan(query, k: k, slots: nil, deleted: table.deleted, precision: .standard, &$0.graph)
+            }
+        }
         let count = list.count(below: graph.coveredCount)
         return work.time(\.indexMicroseconds) { work in
             list.slots.withUnsafeBufferPointer {
-                graph.scan(query, k: k, slots: UnsafeBufferPointer(rebasing: $0[..<count]), precision: .standard, &work.graph)
+                graph.scan(
+                    query, k: k, slots: UnsafeBufferPointer(rebasing: $0[..<count]), deleted: nil, precision: .standard, &work.graph)
             }
         }
     }

@@ -26,7 +26,7 @@ public enum SearchPlan: Sendable, Hashable, CustomStringConvertible {
         switch self {
         case .exact(let compared): "exact scan of \(NumberText.counted(compared, "record"))"
         case .codes(let compared, let tail, let recall):
-            "scan of the codes of \(NumberText.counted(compared, "matching record"))" + Self.rest(tail, nil, recall)
+            "scan of the codes of \(NumberText.counted(compared, "record"))" + Self.rest(tail, nil, recall)
         case .hnsw(let efSearch, let tail, let matching, let recall):
             "hnsw with efSearch \(efSearch)" + Self.rest(tail, matching, recall)
         case .ivfpq(let nprobe, let refineFactor, let tail, let matching, let recall):

@@ -123,14 +123,9 @@ extension SearchPlan {
     /// Through the graph, by the codes of all that match, or exactly: whatever costs least of what reaches the recall.
     private static func choose(_ request: SearchRequest, _ facts: SearchFacts, _ index: SearchFacts.Graph) -> SearchPlan {
         if let efSearch = request.efSearch { return graph(efSearch, request, facts, index) }
-        guard let matching = facts.matchingCount, matching < facts.liveCount else {
-            // Without a filter, hardly anything but a small collection is faster to scan: then no costs need be known.
-            guard let walk = walk(request, facts, index) else { return exact(facts) }
-            if case .hnsw(let efSearch, _, _, _) = walk, facts.liveCount >= 4 * efSearch * index.degree { return walk }
-            let costs = CostModel(facts, index)
-            return costs.sequential < costs.walk(efSearch: walk.efSearch, k: request.k) ? exact(facts) : walk
-        }
-        var best = (plan: exact(facts), cost: CostModel(facts, index).exact)
+        // Without a filter, hardly anything but a small collection is faster to scan: then no costs need be known.
+        if facts.selectivity == 1, let walk = walk(request, facts, index), facts.liveCount >= 4 * walk.efSearch * index.degree { return walk }
+        var best = (plan: exact(facts), cost: Double.infinity)
         for alternative in alternatives(request, facts, index) where alternative.refusal == nil && alternative.microseconds < best.cost {
             best = (alternative.plan, alternative.microseconds)
         }
@@ -158,7 +153,7 @@ extension SearchPlan {
         let compared = facts.matchingCount ?? facts.liveCount
         let isFiltered = compared < facts.liveCount
         var plans = [PricedPlan(plan: exact(facts), microseconds: isFiltered ? costs.exact : costs.sequential)]
-        if isFiltered, costs.hasCodes, !request.isOpenEnded {
+        if costs.hasCodes, !request.isOpenEnded {
             plans.append(PricedPlan(
                 plan: .codes(compared: compared, tail: index.tailCount, recall: codesRecall), microseconds: costs.codes(k: request.k),
                 refusal: recall > codesRecall ? "finds about \(codesRecall) of them, less than is asked for" : nil))

@@ -36,8 +36,7 @@ struct Calibration: Sendable, Hashable {
     /// The least setting that finds the share `recall` of the `k` nearest, between two whole numbers as it comes; `nil` where no
     /// setting that was measured does.
     func setting(recall: Double, k: Double) -> Double? {
-        // No margin is added: a graph without the record that is asked with, as it is measured, is a little worse than one that
-        // was never to have it (at 0.95 by about one point on SIFT and on MiniLM, more below), which is more than chance makes.
+        // No margin is added: what is measured is rather less than what other queries find (GraphMeasurement).
         let k = max(k, 1)
         var below: (k: Double, setting: Double)?
         func beyond(_ known: (k: Double, setting: Double)) -> Double { known.setting * pow(k / known.k, rule.exponent) }
@@ -68,9 +67,12 @@ struct Calibration: Sendable, Hashable {
 
 extension Calibration {
     /// The `efSearch` that are measured.
-    static let efSearchLadder = [10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512]
-    /// Those for a single neighbour, where less may do.
-    static let narrowLadder = [1, 2, 3, 4, 6, 8]
+    static let efSearchLadder = [10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536]
+    /// Those that are measured for so many neighbours: an `efSearch` for few stands for a longer walk than for many.
+    static func efSearchLadder(k: Int) -> [Int] {
+        k == 1 ? [1, 2, 3, 4, 6, 8] + efSearchLadder.filter { $0 <= 96 } : [k] + efSearchLadder.filter { $0 > k && $0 <= 102 * k }
+    }
+
     /// The numbers of neighbours that the recall of a graph is measured for; those between are interpolated.
     static let graphK = [1, 10, 100]
 

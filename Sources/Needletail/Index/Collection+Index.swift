@@ -65,7 +65,9 @@ extension Collection {
     public func optimize(
         threads: Int? = nil, memoryLimit: Int? = nil, progress: (@Sendable (IndexProgress) -> Void)? = nil
     ) async throws(NeedletailError) -> OptimizeReport {
-        try await IndexBuild(self, threads: threads, memoryLimit: memoryLimit, progress: progress).optimize()
+        // What is known of the fields is found out anew too, when it is next asked for.
+        database.statistics.forget(tableID)
+        return try await IndexBuild(self, threads: threads, memoryLimit: memoryLimit, progress: progress).optimize()
     }
 
     func noIndex(_ remedy: String = "create one first") -> NeedletailError {

@@ -38,10 +38,13 @@ final class GraphIndex: Sendable {
     /// The quantizer's tables.
     private static func numbers(_ arrays: [ChunkedRows]) -> [Float] {
         guard arrays.indices.contains(HNSWArray.tables.rawValue) else { return [] }
-        let rows = arrays[HNSWArray.tables.rawValue]
-        return (0 ..< rows.count).flatMap { row in
-            UnsafeRawBufferPointer(start: rows.row(row), count: rows.stride / 4 * 4).bindMemory(to: Float.self)
+        let rows = arrays[HNSWArray.tables.rawValue], width = rows.stride / MemoryLayout<Float>.stride
+        var numbers: [Float] = []
+        numbers.reserveCapacity(rows.count * width)
+        for row in 0 ..< rows.count {
+            for i in 0 ..< width { numbers.append(rows.row(row).load(fromByteOffset: 4 * i, as: Float.self)) }
         }
+        return numbers
     }
 
     /// Slots below it are in the graph, or had been deleted when it was built.
@@ -69,12 +72,12 @@ final class GraphIndex: Sendable {
             query, k: k, ef: efSearch, allowed: allowed, strategy: strategy, budget: budget, scratch: scratches, statistics: &statistics)
     }
 
-    /// The `k` nearest of some slots, which the graph must cover, compared by codes first.
+    /// The `k` nearest of some slots, which the graph must cover, or of all that are not deleted, compared by codes first.
     func scan(
-        _ query: UnsafeBufferPointer<Float>, k: Int, slots: UnsafeBufferPointer<UInt32>, precision: CodeScanPrecision,
+        _ query: UnsafeBufferPointer<Float>, k: Int, slots: UnsafeBufferPointer<UInt32>?, deleted: UnsafeBufferPointer<UInt64>?, precision: CodeScanPrecision,
         _ statistics: inout HNSWStatistics
     ) -> [Neighbor] {
-        graph.scan(query, k: k, slots: slots, precision: precision, scratch: scratches, statistics: &statistics)
+        graph.scan(query, k: k, slots: slots, deleted: deleted, precision: precision, scratch: scratches, statistics: &statistics)
     }
 
     /// All within the (internal) distance `radius` of what the graph covers, or the nearest `limit` of them, ascending.

@@ -10,7 +10,7 @@ import NeedletailIndex
 ///   that remain. What passes grows with the logarithm of the number of records, since the threshold falls as the scan goes on.
 /// - *walk*: the nodes that a walk expands are the `efSearch` that match and those between them that do not, `efSearch` ÷
 ///   selectivity in all, as long as what matches lies everywhere; where it does not, the walk spends its budget and a scan follows.
-struct CostModel: Sendable, Equatable {
+package struct CostModel: Sendable, Equatable {
     var kernels: KernelCosts
     /// Records in all, and those that match.
     var liveCount: Int
@@ -31,7 +31,7 @@ struct CostModel: Sendable, Equatable {
             hasNeighborCodes: index.graph.header.quantization == .rabitq, failureShare: facts.failureShare)
     }
 
-    init(
+    package init(
         kernels: KernelCosts, liveCount: Int, matchingCount: Int, tailCount: Int = 0, hasCodes: Bool = true, hasSigns: Bool = true,
         hasNeighborCodes: Bool = true, failureShare: Double = 0
     ) {
@@ -49,18 +49,18 @@ struct CostModel: Sendable, Equatable {
     var selectivity: Double { liveCount == 0 ? 1 : min(1, max(Double(matchingCount) / Double(liveCount), 1e-9)) }
 
     /// Comparing all that match in full precision.
-    var exact: Double {
+    package var exact: Double {
         min(Double(matchingCount) * kernels.row, Double(liveCount) * kernels.sequentialRow * 1.1) / 1000
     }
 
     /// Comparing all records, one after another.
-    var sequential: Double { Double(liveCount) * kernels.sequentialRow / 1000 }
+    package var sequential: Double { Double(liveCount) * kernels.sequentialRow / 1000 }
 
     /// The tail, which every search through an index compares.
     var tail: Double { Double(tailCount) * selectivity * kernels.row / 1000 }
 
     /// Comparing all that match by codes.
-    func codes(k: Int) -> Double {
+    package func codes(k: Int) -> Double {
         guard hasCodes else { return .infinity }
         let kept = Double(HNSWGraph.codeScanKeptCount(k: k)), matching = Double(matchingCount)
         var cost = kernels.search + kept * kernels.row * 2
@@ -77,7 +77,7 @@ struct CostModel: Sendable, Equatable {
     func hops(efSearch: Int) -> Double { min(Double(efSearch) / selectivity, Double(liveCount)) }
 
     /// Hops after which a walk gives up: as many as cost what the scan does that follows, but not below twice what is expected.
-    func budget(efSearch: Int, k: Int) -> Int? {
+    package func budget(efSearch: Int, k: Int) -> Int? {
         guard hasNeighborCodes else { return nil }
         let fallback = min(codes(k: k), exact) * 1000 / kernels.blockHop
         return Int(max(fallback, 2 * hops(efSearch: efSearch))) + 32
@@ -92,7 +92,7 @@ struct CostModel: Sendable, Equatable {
     }
 
     /// A walk through the graph, and what follows where it gives up.
-    func walk(efSearch: Int, k: Int) -> Double {
+    package func walk(efSearch: Int, k: Int) -> Double {
         let hops = hops(efSearch: efSearch)
         let hop = hasNeighborCodes ? kernels.blockHop : kernels.rowHop
         // Within two hops, several lists of rows are compared.
