@@ -26,20 +26,6 @@ extension Collection {
         }
     }
 
-    /// All records in order of arrival, or those that match a filter, one by one from one snapshot.
-    ///
-    /// ```swift
-    /// let cursor = try photos.records(where: Filter(parsing: "label = 'cat'"))
-    /// while let record = try cursor.next() { print(record.id) }
-    /// ```
-    /// - Parameter fields: Which fields the records carry.
-    public func records(where filter: Filter? = nil, select fields: FieldSelection = .all) throws(NeedletailError) -> RecordCursor {
-        let table = try table()
-        return RecordCursor(
-            collection: self, table: table, positions: try fields.positions(in: schema),
-            matching: try filter.map { filter throws(NeedletailError) in try matching(filter, in: table) })
-    }
-
     /// The ids of the records that match a filter, in order of arrival.
     public func ids(where filter: Filter) throws(NeedletailError) -> [RecordID] {
         let table = try table()
@@ -90,39 +76,5 @@ extension Collection {
             schema.element.indexElement.decode(row, count: schema.dimension, to: base)
             count = schema.dimension
         }
-    }
-}
-
-/// Hands out the records of one snapshot, one by one. For one task at a time.
-public final class RecordCursor {
-    private let collection: Collection
-    private let table: TableSnapshot
-    private let positions: [Int]
-    private let matching: SlotBitmap?
-    private var slot = 0
-
-    init(collection: Collection, table: TableSnapshot, positions: [Int], matching: SlotBitmap?) {
-        self.collection = collection
-        self.table = table
-        self.positions = positions
-        self.matching = matching
-    }
-
-    /// The next record; `nil` after the last.
-    public func next() throws(NeedletailError) -> Record? {
-        while slot < table.slotCount {
-            let candidate = slot
-            slot += 1
-            if let matching {
-                guard matching.contains(UInt32(candidate)) else { continue }
-            } else if let deleted = table.deleted, deleted[candidate >> 6] >> UInt64(candidate & 63) & 1 == 1 {
-                continue
-            }
-            return try storage { () throws(StorageError) in
-                let id = RecordID(try table.key(ofSlot: UInt32(candidate)))
-                return try collection.record(at: UInt32(candidate), id: id, of: table, positions)
-            }
-        }
-        return nil
     }
 }

@@ -63,6 +63,10 @@ public struct NeedletailError: Error, Sendable, Hashable, CustomStringConvertibl
     public var message: String
     /// The offset in characters at which text fails to parse.
     public var position: Int?
+    /// The line of that place, counted from 1.
+    public var line: Int?
+    /// The place within its line, in characters, counted from 1.
+    public var column: Int?
     /// What was expected, where it is a number: a dimension, a version.
     public var expected: Int?
     /// What was found instead.

@@ -81,7 +81,8 @@ public struct Field: Codable, Sendable, Hashable {
     public var name: String
     /// What its values are.
     public var type: FieldType
-    /// Whether an ordered index is wanted. Recorded with the schema; filters work without it.
+    /// Whether the field has an ordered index: for records in its order, and for filters that few records pass. Filters and orders
+    /// work without it, by reading the whole column. A list of strings cannot have one.
     public var isIndexed: Bool
 
     /// Makes a field.
@@ -154,8 +155,22 @@ public struct Schema: Codable, Sendable, Hashable {
     /// The position of the field of this name, or an error that names the nearest one.
     func position(of name: String) throws(NeedletailError) -> Int {
         if let position = fields.firstIndex(where: { $0.name == name }) { return position }
-        let known = fields.isEmpty ? "the collection has no fields" : "its fields are " + fields.map(\.name).joined(separator: ", ")
-        throw NeedletailError(.unknownField, "no field is named '\(name)': \(known)")
+        throw unknownField(name, among: fields.map(\.name))
+    }
+
+    /// The error for a name that no field has.
+    func unknownField(_ name: String, among names: [String]) -> NeedletailError {
+        let remedy =
+            if let guess = TextDiagnostic.nearest(to: name, among: names) {
+                "did you mean '\(guess)'?"
+            } else if names.isEmpty {
+                "the collection has no fields"
+            } else if names.count <= 20 {
+                "its fields are " + names.joined(separator: ", ")
+            } else {
+                "there are \(names.count) others"
+            }
+        return NeedletailError(.unknownField, "no field is named '\(name)': \(remedy)")
     }
 
     func validate() throws(NeedletailError) {
@@ -174,6 +189,11 @@ public struct Schema: Codable, Sendable, Hashable {
             guard !["id", "distance", "score"].contains(field.name) else {
                 throw NeedletailError(
                     .invalidArgument, "a field cannot be named '\(field.name)', which results use themselves: choose another name")
+            }
+            guard !(field.isIndexed && field.type == .strings) else {
+                throw NeedletailError(
+                    .invalidArgument,
+                    "the field '\(field.name)' is a list of strings, which has no order, so it cannot be indexed: declare it without (CONTAINS works all the same)")
             }
             guard seen.insert(field.name).inserted else {
                 throw NeedletailError(.invalidArgument, "two fields (or a field and the vector) are named '\(field.name)'")

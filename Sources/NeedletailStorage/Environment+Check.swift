@@ -94,6 +94,7 @@ struct TableCheck {
         for position in descriptor.columns.indices {
             try checkColumn(position)
             try checkDictionary(position)
+            try checkOrder(position)
         }
         try checkIdentifiers()
         try checkRecords()

@@ -37,6 +37,7 @@ final class EnvironmentCore: @unchecked Sendable {
     let writer = WriterQueue()
     let descriptors = DescriptorCache()
     let indexDescriptors = IndexDescriptorCache()
+    let stringOrders = StringOrderCache()
     let room: RoomInReserve
 
     /// The file's identity, nil where it does not exist.

@@ -107,21 +107,24 @@ struct TableState: Equatable {
     var runCount: UInt64 = 0
     /// The first key of the open run: it goes up to the last slot, so that the record that goes on with it changes nothing in `ids`.
     var openRun: Int64?
+    /// Slots below it are in the ordered indexes of the columns that have one. At most ``sealedCount``.
+    var orderedCount: UInt64 = 0
     var columns: [Column]
 
     init(columnCount: Int) { columns = Array(repeating: Column(), count: columnCount) }
 
-    /// Layout: u32 version (2), u32 column count, the six counters, the open run, then two counters a column; all
-    /// little-endian. Version 1 has no open run.
+    /// Layout: u32 version, u32 column count, the six counters, the open run, then two counters a column, then (version 3) the
+    /// ordered count; all little-endian. Version 1 has no open run. Version 3 is written only where an ordered index covers something.
     func encoded() -> [UInt8] {
-        var words: [UInt64] = [2 | UInt64(columns.count) << 32, slotCount, sealedCount, liveCount, generation, tailGeneration, runCount]
-        words.reserveCapacity(9 + 2 * columns.count)
+        var words: [UInt64] = [(orderedCount > 0 ? 3 : 2) | UInt64(columns.count) << 32, slotCount, sealedCount, liveCount, generation, tailGeneration, runCount]
+        words.reserveCapacity(10 + 2 * columns.count)
         words.append(openRun == nil ? 0 : 1)
         words.append(UInt64(bitPattern: openRun ?? 0))
         for column in columns {
             words.append(column.dictionaryCount)
             words.append(column.listValueCount)
         }
+        if orderedCount > 0 { words.append(orderedCount) }
         return words.withUnsafeBytes { Array($0) }
     }
 
@@ -131,19 +134,20 @@ struct TableState: Equatable {
         let columnCount = Int(word(0) >> 32)
         let version = word(0) & 0xFFFF_FFFF
         let first = version == 1 ? 7 : 9
-        guard 1 ... 2 ~= version, bytes.count == 8 * (first + 2 * columnCount) else { return nil }
+        guard 1 ... 3 ~= version, bytes.count == 8 * (first + 2 * columnCount + (version == 3 ? 1 : 0)) else { return nil }
         slotCount = word(1)
         sealedCount = word(2)
         liveCount = word(3)
         generation = word(4)
         tailGeneration = word(5)
         runCount = word(6)
-        if version == 2 {
+        if version >= 2 {
             guard word(7) <= 1, word(7) <= runCount else { return nil }
             openRun = word(7) == 1 ? Int64(bitPattern: word(8)) : nil
         }
         columns = (0 ..< columnCount).map { Column(dictionaryCount: word(first + 2 * $0), listValueCount: word(first + 1 + 2 * $0)) }
-        guard sealedCount <= slotCount, liveCount <= slotCount, slotCount < UInt64(UInt32.max),
+        if version == 3 { orderedCount = word(first + 2 * columnCount) }
+        guard orderedCount <= sealedCount, sealedCount <= slotCount, liveCount <= slotCount, slotCount < UInt64(UInt32.max),
               columns.allSatisfy({ $0.dictionaryCount <= UInt64(UInt32.max) && $0.listValueCount < maximumListValueCount })
         else { return nil }
     }

@@ -73,6 +73,8 @@ extension TableWriter {
         for (position, cell) in cells {
             if case .stringList(let list) = cell { byteCount += 4 * list.count }
             guard slot < state.sealedCount else { continue }
+            // The entry leaves one block of the ordered index and goes to another.
+            if isOrdered(position, slot) { byteCount += 4 * transaction.pageByteCount }
             let number = Int(slot) / descriptor.columnCapacity(descriptor.columns[position].type)
             if !holdsChunk(descriptor.columnArrays[position], number) { byteCount += 80 << 10 }
             // Codes go to the end of the value array: its last chunk, and the next where that is full.
@@ -167,7 +169,12 @@ extension TableWriter {
         }
         let chunk = try columnChunk(descriptor.columnArrays[position], layout, Int(slot) / layout.capacity)
         guard row < chunk.count else { throw transaction.corrupt("chunk \(Int(slot) / layout.capacity) of array \(descriptor.columnArrays[position])") }
-        Bits.set(chunk.payload.assumingMemoryBound(to: UInt8.self), row, !cell.isNull)
+        let validity = chunk.payload.assumingMemoryBound(to: UInt8.self)
+        if isOrdered(position, slot) {
+            let old = Bits.test(validity, row) ? OrderedValue.bits(type, chunk.base + layout.valuesOffset, row) : nil
+            try changeOrder(position, slot, from: old, to: cell.isNull ? nil : bits)
+        }
+        Bits.set(validity, row, !cell.isNull)
         var stored = bits.littleEndian
         (chunk.base + layout.valuesOffset + row * layout.width).copyMemory(from: &stored, byteCount: layout.width)
         chunk.isDirty = true

@@ -17,6 +17,10 @@ package final class TableWriter {
     var segments: [UInt32: MutableSegment] = [:]
     private var segmentStarts: [UInt32]?
     private var dictionaryCodes: [[String: UInt32]]
+    /// Columns that have an ordered index.
+    let orderedPositions: [Int]
+    /// Entries of ordered indexes that shall be there (true) or not (false) when the body ends, by column.
+    var orderChanges: [Int: [OrderedEntry: Bool]] = [:]
 
     /// Changed chunks are written early beyond this, so that an update of every row does not take the memory of a column.
     private static let maximumChunkByteCount = 32 << 20
@@ -28,6 +32,7 @@ package final class TableWriter {
         state = try transaction.state(of: descriptor)
         stateBefore = state
         dictionaryCodes = Array(repeating: [:], count: descriptor.columns.count)
+        orderedPositions = descriptor.columns.indices.filter { descriptor.columns[$0].isOrdered }
     }
 
     /// Records that are not deleted.
@@ -38,10 +43,14 @@ package final class TableWriter {
     /// The generation that this transaction's changes carry.
     var generation: UInt64 { stateBefore.generation + 1 }
 
+    /// Sealed slots before this transaction.
+    var sealedCountBefore: UInt64 { stateBefore.sealedCount }
+
     /// Stores what has been kept back.
     func flush() throws(StorageError) {
         try flushChunks()
         for segment in segments.values where segment.isDirty { try segment.write(transaction, descriptor, generation) }
+        try flushOrder()
         if state != stateBefore {
             state.generation = generation
             try transaction.putState(state, of: descriptor)

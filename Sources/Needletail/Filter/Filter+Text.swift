@@ -27,20 +27,25 @@ extension Filter {
 extension Filter: CustomStringConvertible {
     /// The filter as text, which parses back to an equal filter.
     public var description: String {
+        description(literal: Self.literal)
+    }
+
+    /// The filter as text, with its literals, in order, as `literal` writes them. Of `LIKE` it is given the whole pattern.
+    func description(literal: (Value) -> String) -> String {
         var text = ""
-        write(to: &text, within: .or)
+        write(to: &text, within: .or, literal)
         return text
     }
 
     /// How tightly the surroundings bind: what binds less tightly needs parentheses.
     private enum Binding: Int { case or, and, not }
 
-    private func write(to text: inout String, within surroundings: Binding) {
+    private func write(to text: inout String, within surroundings: Binding, _ literal: (Value) -> String) {
         switch self {
         case .comparison(let field, let comparison, let value):
-            text += "\(Self.name(field)) \(comparison.rawValue) \(Self.literal(value))"
+            text += "\(Self.name(field)) \(comparison.rawValue) \(literal(value))"
         case .isIn(let field, _), .isBetween(let field, _, _), .contains(let field, _), .hasPrefix(let field, _):
-            text += Self.name(field) + wordCondition
+            text += Self.name(field) + wordCondition(literal)
         case .isNull(let field):
             text += "\(Self.name(field)) IS NULL"
         case .not(.isNull(let field)):
@@ -48,20 +53,21 @@ extension Filter: CustomStringConvertible {
         case .not(let inner):
             switch inner {
             case .isIn(let field, _), .isBetween(let field, _, _), .contains(let field, _), .hasPrefix(let field, _):
-                text += Self.name(field) + " NOT" + inner.wordCondition
+                text += Self.name(field) + " NOT" + inner.wordCondition(literal)
             default:
                 text += "NOT "
-                inner.write(to: &text, within: .not)
+                inner.write(to: &text, within: .not, literal)
             }
         case .and(let terms):
-            Self.write(terms, joinedBy: " AND ", empty: "TRUE", as: .and, within: surroundings, to: &text)
+            Self.write(terms, joinedBy: " AND ", empty: "TRUE", as: .and, within: surroundings, to: &text, literal)
         case .or(let terms):
-            Self.write(terms, joinedBy: " OR ", empty: "FALSE", as: .or, within: surroundings, to: &text)
+            Self.write(terms, joinedBy: " OR ", empty: "FALSE", as: .or, within: surroundings, to: &text, literal)
         }
     }
 
     private static func write(
-        _ terms: [Filter], joinedBy word: String, empty: String, as binding: Binding, within surroundings: Binding, to text: inout String
+        _ terms: [Filter], joinedBy word: String, empty: String, as binding: Binding, within surroundings: Binding, to text: inout String,
+        _ literal: (Value) -> String
     ) {
         guard !terms.isEmpty else {
             text += empty
@@ -71,22 +77,22 @@ extension Filter: CustomStringConvertible {
         if parentheses { text += "(" }
         for (position, term) in terms.enumerated() {
             if position > 0 { text += word }
-            term.write(to: &text, within: binding)
+            term.write(to: &text, within: binding, literal)
         }
         if parentheses { text += ")" }
     }
 
     /// The operator and what follows it, for the conditions that `NOT` may precede within.
-    private var wordCondition: String {
+    private func wordCondition(_ literal: (Value) -> String) -> String {
         switch self {
         case .isIn(_, let values):
-            " IN (" + values.map(Self.literal).joined(separator: ", ") + ")"
+            " IN (" + values.map(literal).joined(separator: ", ") + ")"
         case .isBetween(_, let lower, let upper):
-            " BETWEEN \(Self.literal(lower)) AND \(Self.literal(upper))"
+            " BETWEEN \(literal(lower)) AND \(literal(upper))"
         case .contains(_, let string):
-            " CONTAINS \(Self.quoted(string))"
+            " CONTAINS \(literal(.string(string)))"
         case .hasPrefix(_, let prefix):
-            " LIKE " + Self.quoted(Self.escapedPattern(prefix) + "%")
+            " LIKE " + literal(.string(Self.escapedPattern(prefix) + "%"))
         case .comparison, .isNull, .not, .and, .or:
             ""
         }

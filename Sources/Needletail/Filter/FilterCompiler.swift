@@ -78,6 +78,12 @@ private struct FilterCompiler<Source: FilterSource> {
             return node
         }
         var node = try compile(condition.test, onColumn: column)
+        // A negated condition leaves most rows, and null ones out: a scan does it.
+        if !condition.isNegated, !node.isNegated, source.hasOrder(column: column), let slots = try orderedSlots(node, condition.test, column) {
+            node = FilterNode(operation: .slots)
+            node.slots = slots
+            return node
+        }
         node.isNegated = node.isNegated != condition.isNegated
         node.column = try position(ofColumn: column)
         return node
@@ -110,6 +116,56 @@ private struct FilterCompiler<Source: FilterSource> {
             return try codeSet(try source.codes(ofColumn: column, from: lower, to: upper), column)
         case .stringPrefix(let prefix):
             return try codeSet(try source.codes(ofColumn: column, prefix: prefix), column)
+        }
+    }
+}
+
+// MARK: - Ordered indexes
+
+extension FilterCompiler {
+    /// The slots that pass a test, through the column's ordered index and a scan of the rows behind it; `nil` where a scan of all is better.
+    private mutating func orderedSlots(_ node: FilterNode, _ test: BoundFilter.Test, _ column: Int) throws(StorageError) -> UnsafePointer<UInt64>? {
+        guard let ranges = try orderedRanges(node, test, column) else { return nil }
+        let wordCount = (source.slotCount + 63) / 64
+        let words = memory.allocate(UInt64.self, count: wordCount)
+        words.initialize(repeating: 0, count: wordCount)
+        guard let covered = try source.markOrdered(column: column, ranges: ranges, in: UnsafeMutableBufferPointer(start: words, count: wordCount)) else { return nil }
+        if covered < source.slotCount {
+            var node = node
+            node.end = 1
+            let rest = filterColumn(try source.filterSegments(ofColumn: column), lists: nil)
+            let program = FilterProgram(
+                nodes: [node], columns: [rest], start: 0, depth: 1, slotCount: source.slotCount, deleted: nil, memory: memory, owner: source)
+            program.fill(UnsafeMutableBufferPointer(start: words + covered / 64, count: wordCount - covered / 64), from: covered)
+        }
+        return UnsafePointer(words)
+    }
+
+    /// What passes, as ranges of numbers; `nil` where it is no few ranges.
+    private func orderedRanges(_ node: FilterNode, _ test: BoundFilter.Test, _ column: Int) throws(StorageError) -> [ClosedRange<UInt64>]? {
+        let maximumRangeCount = 64
+        switch (node.operation, test) {
+        case (.isTrue, _): return [1 ... 1]
+        case (.rangeInt, _): return [OrderedValue.number(Int64(bitPattern: node.low)) ... OrderedValue.number(Int64(bitPattern: node.high))]
+        case (.rangeDouble, _): return [OrderedValue.number(Double(bitPattern: node.low)) ... OrderedValue.number(Double(bitPattern: node.high))]
+        case (.setInt, .intSet(let values)) where values.count <= maximumRangeCount:
+            return values.map { OrderedValue.number($0) ... OrderedValue.number($0) }
+        case (.setDouble, .doubleSet(let values)) where values.count <= maximumRangeCount:
+            return values.map { OrderedValue.number($0) ... OrderedValue.number($0) }
+        case (.equalCode, _): return [UInt64(node.code) ... UInt64(node.code)]
+        case (.codeSet, _):
+            var ranges: [ClosedRange<UInt64>] = []
+            for word in 0 ..< Int(node.codes.limit + 63) / 64 {
+                var bits = node.codes.bits[word]
+                while bits != 0 {
+                    guard ranges.count < maximumRangeCount else { return nil }
+                    let code = UInt64(word * 64 + bits.trailingZeroBitCount)
+                    ranges.append(code ... code)
+                    bits &= bits - 1
+                }
+            }
+            return ranges
+        default: return nil
         }
     }
 }

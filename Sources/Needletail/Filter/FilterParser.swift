@@ -29,6 +29,8 @@
 /// Reads a condition from a token stream.
 package struct FilterParser {
     private var depth = 0
+    /// What a statement adds to the grammar: `?` for a value, and distances. `nil` where a filter stands alone.
+    var context: ConditionContext?
 
     /// How deep parentheses and NOTs may nest. Each level costs a few stack frames here and in all that walks the tree.
     package static let maximumDepth = 200
@@ -78,26 +80,31 @@ package struct FilterParser {
 // MARK: - Predicates
 
 extension FilterParser {
-    private func predicate(_ tokens: inout TokenStream) throws(NeedletailError) -> Filter {
+    private mutating func predicate(_ tokens: inout TokenStream) throws(NeedletailError) -> Filter {
         switch tokens.current.kind {
         case .quotedName(let name):
+            let offset = tokens.current.range.lowerBound
             try tokens.advance()
-            return try condition(on: name, &tokens)
+            return try condition(on: name, at: offset, &tokens)
         case .word(let word) where !Self.reservedWords.contains(word.uppercased()):
+            let offset = tokens.current.range.lowerBound
             let isTimestamp = tokens.current.isWord("TIMESTAMP") || tokens.current.isWord("DATE")
             try tokens.advance()
             if isTimestamp, case .string(let text) = tokens.current.kind {
+                context?.literals.append(offset)
                 return try mirroredComparison(try timestamp(text, &tokens), &tokens)
             }
-            return try condition(on: word, &tokens)
+            return try condition(on: word, at: offset, &tokens)
         case .word where tokens.current.isWord("TRUE") || tokens.current.isWord("FALSE"):
             let value = tokens.current.isWord("TRUE")
+            let offset = tokens.current.range.lowerBound
             try tokens.advance()
             guard case .symbol(let symbol) = tokens.current.kind, Filter.Comparison(symbol) != nil else {
                 return value ? .and([]) : .or([])
             }
+            context?.literals.append(offset)
             return try mirroredComparison(.bool(value), &tokens)
-        case .string, .number, .symbol(.minus), .symbol(.plus):
+        case .string, .number, .symbol(.minus), .symbol(.plus), .parameter:
             return try mirroredComparison(try value(&tokens), &tokens)
         case .word(let word):
             throw tokens.error("expected a condition, found the keyword \(word.uppercased()); a field of this name is written in double quotes")
@@ -107,7 +114,7 @@ extension FilterParser {
     }
 
     /// `10 > price`, which is `price < 10`.
-    private func mirroredComparison(_ value: Value, _ tokens: inout TokenStream) throws(NeedletailError) -> Filter {
+    private mutating func mirroredComparison(_ value: Value, _ tokens: inout TokenStream) throws(NeedletailError) -> Filter {
         guard case .symbol(let symbol) = tokens.current.kind, let comparison = Filter.Comparison(symbol) else {
             throw tokens.unexpected("a comparison of the value with a field")
         }
@@ -118,11 +125,14 @@ extension FilterParser {
         case .word(let word) where !Self.reservedWords.contains(word.uppercased()): name = word
         default: throw tokens.unexpected("the name of a field")
         }
+        context?.fields.append(tokens.current.range.lowerBound)
         try tokens.advance()
         return .comparison(field: name, comparison.mirrored, value)
     }
 
-    private func condition(on field: String, _ tokens: inout TokenStream) throws(NeedletailError) -> Filter {
+    private mutating func condition(on field: String, at offset: Int, _ tokens: inout TokenStream) throws(NeedletailError) -> Filter {
+        if let distance = try distanceCondition(on: field, at: offset, &tokens) { return distance }
+        context?.fields.append(offset)
         if case .symbol(let symbol) = tokens.current.kind, let comparison = Filter.Comparison(symbol) {
             try tokens.advance()
             return .comparison(field: field, comparison, try value(&tokens, after: comparison))
@@ -142,6 +152,7 @@ extension FilterParser {
                 .quotedName, .string, .number, .symbol(.minus), .symbol(.plus):
                 throw tokens.unexpected("an operator such as = after the field \(field)", candidates: Self.operatorWords)
             default:
+                context?.literals.append(offset)
                 return .comparison(field: field, .equal, .bool(true))
             }
         }
@@ -150,11 +161,11 @@ extension FilterParser {
 
     /// Whether a statement may go on with this word behind a complete condition.
     private func endsCondition(_ token: Token) -> Bool {
-        ["ORDER", "LIMIT", "OFFSET", "GROUP"].contains(where: token.isWord)
+        ["ORDER", "LIMIT", "OFFSET", "GROUP", "WITH"].contains(where: token.isWord)
     }
 
     /// A condition whose operator is a word; `nil` if none is here.
-    private func wordCondition(on field: String, _ tokens: inout TokenStream) throws(NeedletailError) -> Filter? {
+    private mutating func wordCondition(on field: String, _ tokens: inout TokenStream) throws(NeedletailError) -> Filter? {
         if try tokens.take(word: "IN") { return .isIn(field: field, try list(&tokens)) }
         if try tokens.take(word: "BETWEEN") {
             let lower = try value(&tokens)
@@ -164,22 +175,24 @@ extension FilterParser {
             return .isBetween(field: field, lower: lower, upper: try value(&tokens))
         }
         if try tokens.take(word: "CONTAINS") {
-            return .contains(field: field, try string(&tokens, "a string in single quotes after CONTAINS"))
+            return .contains(field: field, try string(&tokens, "a string in single quotes after CONTAINS") ?? "")
         }
         if try tokens.take(word: "LIKE") {
             let token = tokens.current
-            let pattern = try string(&tokens, "a pattern in single quotes after LIKE")
+            guard let pattern = try string(&tokens, "a pattern in single quotes after LIKE") else { return .hasPrefix(field: field, "") }
             guard let prefix = Self.prefix(ofPattern: pattern) else {
-                throw tokens.error(
-                    "LIKE takes a prefix and one final %, such as 'cat%' (\\% and \\_ stand for the characters themselves); for equality use =",
-                    at: token.range.lowerBound)
+                throw tokens.error(Self.patternRule, at: token.range.lowerBound)
             }
             return .hasPrefix(field: field, prefix)
         }
         return nil
     }
 
-    private func list(_ tokens: inout TokenStream) throws(NeedletailError) -> [Value] {
+    /// What is said of a pattern that asks for more than a prefix.
+    static let patternRule =
+        "LIKE takes a prefix and one final %, such as 'cat%' (\\% and \\_ stand for the characters themselves); for equality use ="
+
+    private mutating func list(_ tokens: inout TokenStream) throws(NeedletailError) -> [Value] {
         try tokens.expect(.leftParenthesis, "and a list of values after IN")
         if try tokens.take(.rightParenthesis) { return [] }
         var values = [try value(&tokens)]
@@ -209,9 +222,11 @@ extension FilterParser {
 // MARK: - Literals
 
 extension FilterParser {
-    /// A literal. `comparison` is what it is compared by, for a better message.
-    private func value(_ tokens: inout TokenStream, after comparison: Filter.Comparison? = nil) throws(NeedletailError) -> Value {
+    /// A literal. `comparison` is what it is compared by, for a better message. For a `?` it is null, which no literal is.
+    mutating func value(_ tokens: inout TokenStream, after comparison: Filter.Comparison? = nil) throws(NeedletailError) -> Value {
         let token = tokens.current
+        if try takeParameter(&tokens) { return .null }
+        context?.literals.append(token.range.lowerBound)
         switch token.kind {
         case .string(let text):
             try tokens.advance()
@@ -244,7 +259,7 @@ extension FilterParser {
                 "expected a value, found the name \(word); a string is written in single quotes: '\(word)'", at: token.range.lowerBound)
         case .quotedName(let name):
             throw tokens.error("\"\(name)\" is the name of a field; a string is written in single quotes: '\(name)'")
-        case .symbol, .end:
+        case .symbol, .parameter, .end:
             throw tokens.unexpected("a value")
         }
     }
@@ -284,7 +299,10 @@ extension FilterParser {
         return .timestamp(value)
     }
 
-    private func string(_ tokens: inout TokenStream, _ expected: String) throws(NeedletailError) -> String {
+    /// A string; `nil` for a `?`.
+    private mutating func string(_ tokens: inout TokenStream, _ expected: String) throws(NeedletailError) -> String? {
+        if try takeParameter(&tokens) { return nil }
+        context?.literals.append(tokens.current.range.lowerBound)
         guard case .string(let text) = tokens.current.kind else { throw tokens.unexpected(expected) }
         try tokens.advance()
         return text

@@ -23,12 +23,32 @@ package protocol FilterSource: AnyObject {
     /// The codes of all strings that begin so.
     func codes(ofColumn column: Int, prefix: String) throws(StorageError) -> [UInt32]
 
+    /// Whether ``markOrdered(column:ranges:in:)`` may find something.
+    func hasOrder(column: Int) -> Bool
+    /// Sets the bits of the slots whose value is in one of the ranges of ``OrderedValue`` numbers, where an ordered index of the
+    /// column finds them faster than a scan would.
+    ///
+    /// - Returns: The slot, a multiple of 64, from which on the caller must scan; `nil` where a scan of all is better. Some bits may be set then.
+    func markOrdered(
+        column: Int, ranges: [ClosedRange<UInt64>], in words: UnsafeMutableBufferPointer<UInt64>
+    ) throws(StorageError) -> Int?
+
     /// The ids that are integers, as a column; null where the id is a string.
     func filterKeySegments() throws(StorageError) -> [FilterSegment]
     /// The slot of a record, `nil` if there is none or it is deleted.
     func slot(for key: RecordKey) throws(StorageError) -> UInt32?
     /// The ids of slots that are not deleted.
     func keys(ofSlots slots: [UInt32]) throws(StorageError) -> [RecordKey]
+}
+
+extension FilterSource {
+    /// No column has an ordered index.
+    package func markOrdered(
+        column: Int, ranges: [ClosedRange<UInt64>], in words: UnsafeMutableBufferPointer<UInt64>
+    ) throws(StorageError) -> Int? { nil }
+
+    /// No column has an ordered index.
+    package func hasOrder(column: Int) -> Bool { false }
 }
 
 /// Where the codes of a list column are. An element is `start << 24 | count`: its codes are values `start ..< start + count`,

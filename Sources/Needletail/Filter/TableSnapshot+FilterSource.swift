@@ -21,6 +21,25 @@ extension TableSnapshot: FilterSource {
         try keyColumn().segments.map(FilterSegment.init)
     }
 
+    /// Below so many rows a scan is over before the index has been found.
+    private static let leastRowsForOrder = 1 << 15
+    /// A scan reads so many values in the time in which an entry of the index sets a bit.
+    private static let scannedPerEntry = 6
+
+    package func hasOrder(column: Int) -> Bool { orderedCount >= Self.leastRowsForOrder && descriptor.columns[column].isOrdered }
+
+    package func markOrdered(
+        column: Int, ranges: [ClosedRange<UInt64>], in words: UnsafeMutableBufferPointer<UInt64>
+    ) throws(StorageError) -> Int? {
+        guard hasOrder(column: column), let index = orderedIndex(column: column) else { return nil }
+        var left = index.coveredCount / Self.scannedPerEntry
+        for range in ranges {
+            guard let count = try index.mark(range, in: words, limit: left) else { return nil }
+            left -= count
+        }
+        return index.coveredCount
+    }
+
     package func codeCount(ofColumn column: Int) -> Int { dictionaryCount(column: column) }
 
     package func code(ofColumn column: Int, for string: String) throws(StorageError) -> UInt32? {

@@ -4,6 +4,11 @@ package enum TextDiagnostic {
     ///
     /// The position handed out counts characters as Swift does, so that a caller can mark `text[text.index(startIndex, offsetBy: position)]`.
     package static func error(_ message: String, in text: some Swift.Collection<UInt8>, at byteOffset: Int) -> NeedletailError {
+        located(NeedletailError(.syntax, message), in: text, at: byteOffset)
+    }
+
+    /// The error with the place that it is about: its position, its line and column, and the line with a caret below the culprit.
+    package static func located(_ error: NeedletailError, in text: some Swift.Collection<UInt8>, at byteOffset: Int) -> NeedletailError {
         let before = String(decoding: text.prefix(byteOffset), as: UTF8.self)
         let after = String(decoding: text.dropFirst(byteOffset), as: UTF8.self)
         let lineStart = before.lastIndex(where: \.isNewline).map(before.index(after:)) ?? before.startIndex
@@ -17,7 +22,12 @@ package enum TextDiagnostic {
         // A tab is as wide as the terminal likes: as a blank, the caret stays where it belongs.
         let line = (left + right).map { $0 == "\t" ? " " : $0 }
         let caret = String(repeating: " ", count: left.count) + "^"
-        return NeedletailError(.syntax, "\(message)\n  \(String(line))\n  \(caret)", position: before.count)
+        var located = error
+        located.message = "\(error.message)\n  \(String(line))\n  \(caret)"
+        located.position = before.count
+        located.line = 1 + before.count(where: \.isNewline)
+        located.column = 1 + before[lineStart...].count
+        return located
     }
 
     /// The candidate that `word` is probably a misspelling of, if one is near: a third of its letters wrong at the most.

@@ -11,6 +11,8 @@ package struct Token: Sendable, Equatable {
         /// A number without its sign, as written.
         case number(String)
         case symbol(Symbol)
+        /// A `?` of a statement, with the number behind it if there is one.
+        case parameter(Int?)
         case end
     }
 
@@ -46,6 +48,8 @@ package struct TokenStream: Sendable {
 
     /// The longest text that is read, in bytes: a bound on the memory and time that input from outside can cost.
     package static let maximumByteCount = 1 << 20
+    /// The largest number that a parameter may have.
+    package static let maximumParameter = 99_999
 
     /// Reads the first token.
     package init(_ string: String) throws(NeedletailError) {
@@ -144,6 +148,8 @@ extension TokenStream {
             return .number(try number())
         case _ where Self.isLetter(first):
             return .word(try word())
+        case UInt8(ascii: "?"):
+            return .parameter(try parameterNumber())
         default:
             return .symbol(try symbol(first))
         }
@@ -196,6 +202,17 @@ extension TokenStream {
                 at: start + word.utf8.distance(from: word.startIndex, to: position))
         }
         return word
+    }
+
+    private mutating func parameterNumber() throws(NeedletailError) -> Int? {
+        let start = offset
+        offset += 1
+        guard Self.isDigit(byte()) else { return nil }
+        while Self.isDigit(byte()) { offset += 1 }
+        guard let number = Int(String(decoding: text[start + 1 ..< offset], as: UTF8.self)), (1 ... Self.maximumParameter).contains(number) else {
+            throw error("parameters are numbered from ?1 to ?\(Self.maximumParameter)", at: start)
+        }
+        return number
     }
 
     private mutating func symbol(_ first: UInt8) throws(NeedletailError) -> Token.Symbol {

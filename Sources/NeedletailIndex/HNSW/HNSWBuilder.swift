@@ -223,8 +223,7 @@ package struct HNSWBuilder {
     ) throws(HNSWBuildError) {
         let workers = UnsafeMutablePointer<BuildWorker>.allocate(capacity: crew.threads)
         for worker in 0 ..< crew.threads {
-            (workers + worker).initialize(
-                to: BuildWorker(graph: graph, space: space, efConstruction: options.efConstruction, fills: false))
+            (workers + worker).initialize(to: BuildWorker(graph: graph, space: space, efConstruction: options.efConstruction))
         }
         defer {
             for worker in 0 ..< crew.threads { workers[worker].deallocate() }
