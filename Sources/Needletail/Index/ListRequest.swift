@@ -72,7 +72,7 @@ struct ListRequest: Codable, Sendable, Hashable {
         var target = bytesPerVector
         if bits == 8 { target = Self.bytesBesideCode + (target.map { $0 - Self.bytesBesideCode + 1 } ?? dimension / 8 + 1) / 2 }
         var options = IVFPQOptions.chosen(count: count, dimension: dimension, bytesPerVector: target.map { max($0, Self.bytesBesideCode + 1) })
-        options.bits = bits
+        options.code = .pq(bits: bits)
         if let nlist { options.nlist = nlist }
         if let subspaces { options.subspaces = subspaces }
         options.rotates = rotates

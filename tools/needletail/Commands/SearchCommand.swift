@@ -68,12 +68,16 @@ struct SearchCommand: AsyncParsableCommand {
     @Flag(help: "Print one JSON object a hit and line.")
     var json = false
 
+    @Flag(help: "Run the search and print how: the plan, what it was expected to take and took, and the true recall.")
+    var explain = false
+
     func validate() throws {
         guard [vector != nil, image != nil, like != nil].count(where: { $0 }) == 1 else {
             throw ValidationError("Say what to search near: one of --vector, --image and --like.")
         }
         if let recall, !(recall > 0 && recall <= 1) { throw ValidationError("--recall must be above 0 and at most 1.") }
         if like != nil, radius != nil { throw ValidationError("--radius goes with --vector or --image.") }
+        if explain, radius != nil || json || sheet != nil { throw ValidationError("--explain goes without --radius, --json and --sheet.") }
         if model != nil, image == nil { throw ValidationError("--model goes with --image.") }
         if let k, k < 1 { throw ValidationError("-k must be at least 1.") }
         if let threads, threads < 1 { throw ValidationError("--threads must be at least 1.") }
@@ -88,6 +92,10 @@ struct SearchCommand: AsyncParsableCommand {
         let selection: FieldSelection = shown.map { .only($0) } ?? .all
         let question = try Question(collection, vector: vector, image: image, like: like, model: model)
 
+        if explain {
+            print(try explanation(collection, question, filter))
+            return
+        }
         let start = ContinuousClock.now
         let results = try search(collection, question, filter, selection)
         let seconds = (ContinuousClock.now - start).seconds
@@ -126,6 +134,21 @@ struct SearchCommand: AsyncParsableCommand {
                 near: vector, k: k ?? 10, where: filter, select: selection, recall: recall, efSearch: efSearch, nprobe: nprobe,
                 refineFactor: refineFactor, exact: exact, threads: threads)
         }
+    }
+
+    private func explanation(_ collection: Needletail.Collection, _ question: Question, _ filter: Filter?) throws -> Explanation {
+        let near: [Float]
+        switch question.subject {
+        case .vector(let vector): near = vector
+        case .record(let id):
+            guard let record = try collection.get(id, select: .none) else {
+                throw NeedletailError(.recordNotFound, "collection '\(collection.name)' has no record \(id)")
+            }
+            near = record.vector
+        }
+        return try collection.explain(
+            near: near, k: k ?? 10, where: filter, recall: recall, efSearch: efSearch, nprobe: nprobe, refineFactor: refineFactor, exact: exact,
+            analyze: true, verify: true)
     }
 
     private static func write(_ text: String, to path: String) throws {
