@@ -56,7 +56,7 @@ extension StatementRun {
     /// Runs `CREATE INDEX`; one that the collection has is replaced.
     func createIndex(_ create: CreateIndexStatement) async throws(NeedletailError) -> QueryResult {
         let collection = try collectionToWrite(create.collection)
-        let description = try indexDescription(create)
+        let description = try indexDescription(create, dimension: collection.schema.dimension)
         do throws(NeedletailError) {
             try await collection.createIndex(description, threads: options.threads, memoryLimit: options.memoryLimit, progress: options.indexProgress)
         } catch {
@@ -65,10 +65,10 @@ extension StatementRun {
         return QueryResult(changedCount: 1, collection: collection.name)
     }
 
-    private func indexDescription(_ create: CreateIndexStatement) throws(NeedletailError) -> IndexDescription {
+    private func indexDescription(_ create: CreateIndexStatement, dimension: Int) throws(NeedletailError) -> IndexDescription {
         let method = create.method ?? Name("hnsw", at: create.collection.offset)
         switch method.content {
-        case "hnsw": return try hnsw(create.settings)
+        case "hnsw": return try hnsw(create.settings, dimension: dimension)
         default:
             let methods = ["HNSW"]
             let guess = TextDiagnostic.nearest(to: method.content, among: methods).map { "; did you mean \($0)?" }
@@ -76,7 +76,7 @@ extension StatementRun {
         }
     }
 
-    private func hnsw(_ settings: [Setting]) throws(NeedletailError) -> IndexDescription {
+    private func hnsw(_ settings: [Setting], dimension: Int) throws(NeedletailError) -> IndexDescription {
         var (m, efConstruction, quantization, seed) = (16, 200, Quantization.automatic, UInt64(0))
         var last = settings.first?.value.offset ?? 0
         for setting in settings {
@@ -97,7 +97,7 @@ extension StatementRun {
             }
         }
         let description = IndexDescription.hnsw(m: m, efConstruction: efConstruction, quantization: quantization, seed: seed)
-        try pointing(at: last) { () throws(NeedletailError) in try description.validate() }
+        try pointing(at: last) { () throws(NeedletailError) in try description.validate(dimension: dimension) }
         return description
     }
 

@@ -37,7 +37,7 @@ extension HNSWGraph {
     ///   - deleted: bit set = slot is left out; nil: none is.
     ///   - strategy: how to go about them; nil: as costs least.
     ///   - budget: under neighbour codes and a filter, hops after which the search gives up and returns nothing.
-    ///   - hidden: a slot on level 0 only that the search does not come upon, as if it were not in the graph; without bitmaps.
+    ///   - hidden: a slot on level 0 only that the search does not come upon, as if it were not in the graph.
     ///   - statistics: added to.
     package func search(
         _ query: UnsafeBufferPointer<Float>, k: Int, ef: Int,
@@ -50,7 +50,7 @@ extension HNSWGraph {
         let mask = SlotMask(allowed: allowed, deleted: deleted, count: header.count)
         if !mask.isFull || isCostly(ef: ef) {
             return filteredSearch(
-                query, k: k, ef: ef, allowed: allowed, deleted: deleted, mask: mask, strategy: strategy, budget: budget, scratch: pool, statistics: &statistics)
+                query, k: k, ef: ef, allowed: allowed, deleted: deleted, mask: mask, strategy: strategy, budget: budget, leavingOut: hidden, scratch: pool, statistics: &statistics)
         }
         let scratch = pool.take()
         defer { pool.giveBack(scratch) }

@@ -51,8 +51,11 @@ package struct HNSWHeader: Codable, Sendable, Equatable {
         package var k: Int
         package var efSearch: Int
         package var recall: Double
+        /// The share of slots that a filter let through; nil where there was none.
+        package var selectivity: Double?
 
-        package init(k: Int, efSearch: Int, recall: Double) {
+        package init(k: Int, efSearch: Int, recall: Double, selectivity: Double? = nil) {
+            self.selectivity = selectivity
             self.k = k
             self.efSearch = efSearch
             self.recall = recall
