@@ -1,6 +1,12 @@
+#define _GNU_SOURCE  // sched_getcpu
 #include "nt_cpu.h"
 #include <stdlib.h>
 #include <string.h>
+#if defined(__linux__)
+#include <sched.h>
+#elif defined(__APPLE__)
+#include <pthread.h>
+#endif
 
 static nt_cpu_tier best = NT_CPU_PORTABLE;
 static nt_cpu_tier current = NT_CPU_PORTABLE;
@@ -39,3 +45,15 @@ __attribute__((constructor(101))) static void nt_cpu_start(void) {
 
 nt_cpu_tier nt_cpu_current(void) { return current; }
 nt_cpu_tier nt_cpu_best(void) { return best; }
+
+unsigned nt_cpu_number(void) {
+#if defined(__linux__)
+    int number = sched_getcpu();
+    return number < 0 ? 0 : (unsigned)number;
+#elif defined(__APPLE__)
+    size_t number = 0;
+    return pthread_cpu_number_np(&number) ? 0 : (unsigned)number;
+#else
+    return 0;
+#endif
+}

@@ -20,6 +20,10 @@ nt_cpu_tier nt_cpu_current(void);
 /// The highest tier that this CPU has, whatever the environment says.
 nt_cpu_tier nt_cpu_best(void);
 
+/// The number of the CPU that the caller runs on at the moment, or 0 where it cannot be told: a hint, since the next moment
+/// it may be another. Some ten nanoseconds.
+unsigned nt_cpu_number(void);
+
 #ifdef __cplusplus
 }
 #endif

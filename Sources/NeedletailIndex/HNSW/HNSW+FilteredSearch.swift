@@ -43,8 +43,8 @@ extension HNSWGraph {
         }
         let scratch = pool.take()
         defer { pool.giveBack(scratch) }
-        if strategy == .all, usesNeighborCodes(k: k, ef: ef), let codes = header.neighborCodes {
-            let extent = NeighborCodesExtent(codes, k: k, ef: ef, selectivity: Double(passing) / Double(header.count))
+        if strategy == .all, usesNeighborCodes(k: k, ef: ef) {
+            let extent = SearchExtent(header.reaches ?? [], k: k, ef: ef, selectivity: Double(passing) / Double(header.count))
             let found = search(base, k: k, extent: extent, allowed: allowed, deleted: deleted, scratch, &statistics)
             if found.count == k { return found }
             statistics.exactFallbacks += 1

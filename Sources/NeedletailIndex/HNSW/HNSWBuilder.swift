@@ -201,10 +201,10 @@ package struct HNSWBuilder {
         while arrays.count < HNSWArray.allCases.count { arrays.append(try MutableRows(stride: 64, count: 0)) }
         let working = Self.workingByteCount(count: header.count, covered: covered, upper: header.upperCount, options: options)
         let peak = arrays.reduce(working) { $0 + $1.memoryByteCount }
-        if remeasures, header.quantization == .rabitq {
+        if remeasures {
             let built = HNSWBuild(header: header, arrays: arrays, peakByteCount: peak, base: base)
             if let graph = try? built.graph(vectors: source.vectors) {
-                header.neighborCodes?.reaches = Self.measureReaches(graph, deleted: source.deleted)
+                header.reaches = Self.measureReaches(graph, deleted: source.deleted)
             }
         }
         return HNSWBuild(header: header, arrays: arrays, peakByteCount: peak, base: base)

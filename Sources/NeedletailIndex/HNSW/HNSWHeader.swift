@@ -39,6 +39,9 @@ package struct HNSWHeader: Codable, Sendable, Equatable {
     package var sq8: SQ8Quantizer?
     /// What searches by neighbour codes need to know, under `.rabitq`.
     package var neighborCodes: NeighborCodes?
+    /// How many nodes a search for ten expands on average, by ascending reach, the first of them for reach 1. Nil where that was
+    /// not measured: searches then fill a pool of efSearch nodes.
+    package var reaches: [ReachPoint]?
     /// Recall as measured at build time, by ascending efSearch.
     package var calibration: [CalibrationPoint]
 

@@ -1,5 +1,4 @@
 import CNeedletailKernels
-import Synchronization
 
 /// The memory of one search: which nodes have been seen, the pool of the nearest, the query's codes. Used by one search at
 /// a time, and kept for the next.
@@ -97,21 +96,13 @@ final class HNSWScratch {
     }
 }
 
-/// Scratches that no search uses at the moment: a search takes one and gives it back, a lock apiece.
+/// Scratches of searches through one collection's graph.
 package final class HNSWScratchPool: Sendable {
-    /// A scratch belongs to one search at a time, so it may pass from thread to thread.
-    private struct Idle: @unchecked Sendable {
-        var scratches: [HNSWScratch] = []
-    }
-
-    private let idle = Mutex(Idle())
+    private let pool = ScratchPool { HNSWScratch() }
 
     package init() {}
 
-    func take() -> HNSWScratch { idle.withLock { $0.scratches.popLast() } ?? HNSWScratch() }
+    func take() -> HNSWScratch { pool.take() }
 
-    func giveBack(_ scratch: HNSWScratch) {
-        nonisolated(unsafe) let scratch = scratch
-        idle.withLock { $0.scratches.append(scratch) }
-    }
+    func giveBack(_ scratch: HNSWScratch) { pool.giveBack(scratch) }
 }

@@ -75,7 +75,7 @@ private final class IVFPQPass {
         self.count = count
         self.parameters = parameters
         run = index.emptyRun(allowed, deleted)
-        scratch = index.takeScratch()
+        scratch = index.scratches.take()
         let keep = index.keepCount(parameters)
         scratch.reserve(keys: keep)
         keyCapacity = IVFPQScratch.capacity(keep)
@@ -94,7 +94,7 @@ private final class IVFPQPass {
     }
 
     deinit {
-        index.giveBack(scratch)
+        index.scratches.giveBack(scratch)
         keys.deallocate()
         queries.deallocate()
         offsets.deallocate()

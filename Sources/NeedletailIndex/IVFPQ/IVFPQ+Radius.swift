@@ -15,8 +15,8 @@ extension IVFPQIndex {
         precondition(query.count == header.dimension, "a query has the index's dimension")
         guard header.rowCount > 0, !radius.isNaN, limit ?? 1 > 0, let base = query.baseAddress else { return [] }
         _ = SlotMask(allowed: allowed, deleted: deleted, count: header.count)
-        let scratch = takeScratch()
-        defer { giveBack(scratch) }
+        let scratch = scratches.take()
+        defer { scratches.giveBack(scratch) }
         var state = prepare(base, scratch, keep: 1)
         state.query.keep = .max
         state.query.threshold = estimateLimit(radius, base, scratch)

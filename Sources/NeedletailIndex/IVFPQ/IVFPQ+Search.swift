@@ -31,8 +31,8 @@ extension IVFPQIndex {
     ) -> [Neighbor] {
         precondition(query.count == header.dimension, "a query has the index's dimension")
         guard parameters.k > 0, header.rowCount > 0, let base = query.baseAddress else { return [] }
-        let scratch = takeScratch()
-        defer { giveBack(scratch) }
+        let scratch = scratches.take()
+        defer { scratches.giveBack(scratch) }
         let keep = keepCount(parameters)
         scratch.reserve(keys: keep)
         var state = prepare(base, scratch, keep: keep)

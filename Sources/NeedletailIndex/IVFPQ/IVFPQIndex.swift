@@ -25,7 +25,7 @@ package final class IVFPQIndex: @unchecked Sendable {
     let kernels: nt_distance
     /// Finds the centroids that are nearest to one query.
     let centroidKernels: nt_distance
-    let scratches = Mutex<[IVFPQScratch]>([])
+    let scratches: ScratchPool<IVFPQScratch>
     private let owner: (any Sendable & AnyObject)?
     private let packedCentroids = Mutex<CentroidTable?>(nil)
 
@@ -35,6 +35,7 @@ package final class IVFPQIndex: @unchecked Sendable {
     ///   - owner: what keeps the arrays where they are, an `IndexSnapshot` or a build; held as long as this object.
     package init(header: IVFPQHeader, arrays: [ChunkedRows], vectors: VectorBlocks, owner: (any Sendable & AnyObject)?) throws(IVFPQDamage) {
         self.owner = owner
+        scratches = ScratchPool { IVFPQScratch(header) }
         guard header.isValid else { throw IVFPQDamage("a value of the header is out of its range") }
         guard arrays.count >= IVFPQArray.allCases.count else { throw IVFPQDamage("an array of the index is missing") }
         self.header = header

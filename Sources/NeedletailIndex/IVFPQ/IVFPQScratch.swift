@@ -74,8 +74,3 @@ final class IVFPQScratch: @unchecked Sendable {
     /// Room that keeps the least of a stream without choosing them too often.
     static func capacity(_ keep: Int) -> Int { keep * 2 + 192 }
 }
-
-extension IVFPQIndex {
-    func takeScratch() -> IVFPQScratch { scratches.withLock { $0.popLast() } ?? IVFPQScratch(header) }
-    func giveBack(_ scratch: IVFPQScratch) { scratches.withLock { $0.append(scratch) } }
-}
