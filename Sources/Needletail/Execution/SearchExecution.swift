@@ -35,7 +35,9 @@ struct SearchExecution {
     }
 
     private func way(_ plan: SearchPlan) throws(NeedletailError) -> Way {
-        switch (plan, try view.index()) {
+        // An index that is damaged keeps nobody from comparing all records.
+        if case .exact = plan { return .exact }
+        return switch (plan, try view.index()) {
         case (.hnsw(let efSearch, _, _, _), .graph(let graph)): .graph(graph, efSearch: efSearch)
         case (.ivfpq(let nprobe, let refineFactor, _, _, _), .lists(let lists)): .lists(lists, nprobe: nprobe, refineFactor: refineFactor)
         default: .exact
