@@ -1,3 +1,4 @@
+import Foundation
 import NeedletailIndex
 import NeedletailStorage
 
@@ -31,12 +32,14 @@ struct ListMeasurement {
         }
         // Twice as deep, as several may be as far away as the last: each is as good as the other.
         let deepest = measuredK.max() ?? 1
-        let sample = RecallSample(table, schema, count: index.header.count, depth: 2 * deepest, threads: threads)
+        let skip = Int(ProcessInfo.processInfo.environment["NT_SKIP"] ?? "0") ?? 0
+        var sample = RecallSample(table, schema, count: index.header.count, depth: 2 * deepest + skip, threads: threads)
+        let hidden = sample.hideNearest(skip)
         let kept = deepest * (factors.max() ?? 1) + 1
         var best = [Double](repeating: 0, count: measuredK.count)
         for (number, nprobe) in ladder.enumerated() {
             guard isWanted(number, ladder.count) else { return nil }
-            let ranks = ranks(sample, nprobe: nprobe, kept: kept)
+            let ranks = ranks(sample, hidden, nprobe: nprobe, kept: kept + skip)
             for position in curves.indices {
                 let (k, factor) = (curves[position].k, curves[position].refineFactor)
                 let recall = Self.recall(k, among: k * factor, sample, ranks)
@@ -50,7 +53,7 @@ struct ListMeasurement {
     }
 
     /// For each record of the sample, the rank by code of each of its true neighbours; `Int.max` where it is not met.
-    private func ranks(_ sample: RecallSample, nprobe: Int, kept: Int) -> [[Int]] {
+    private func ranks(_ sample: RecallSample, _ hidden: [Set<UInt32>], nprobe: Int, kept: Int) -> [[Int]] {
         var statistics = IVFPQStatistics()
         let parameters = IVFPQIndex.Parameters(k: min(kept, index.header.rowCount), nprobe: nprobe, refineFactor: 0)
         let found: [[Neighbor]]
@@ -65,7 +68,7 @@ struct ListMeasurement {
         }
         return sample.slots.indices.map { position in
             var rankOfSlot: [UInt32: Int] = [:]
-            for neighbor in found[position] where Int(neighbor.slot) != sample.slots[position] { rankOfSlot[neighbor.slot] = rankOfSlot.count }
+            for neighbor in found[position] where !hidden[position].contains(neighbor.slot) { rankOfSlot[neighbor.slot] = rankOfSlot.count }
             return sample.truth[position].map { rankOfSlot[$0.slot] ?? .max }
         }
     }
