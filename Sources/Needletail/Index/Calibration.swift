@@ -43,7 +43,12 @@ struct Calibration: Sendable, Hashable {
         func beyond(_ known: (k: Double, setting: Double)) -> Double { known.setting * pow(k / known.k, rule.exponent) }
         for curve in curves {
             let at = Double(curve.k)
-            guard let setting = curve.setting(recall: recall) else { return rule.reckonsFromBelow ? below.map(beyond) : nil }
+            guard let setting = curve.setting(recall: recall) else {
+                if rule.reckonsFromBelow { return below.map(beyond) }
+                if k <= at { return nil }
+                below = nil
+                continue
+            }
             if k <= at {
                 guard let below else { return setting }
                 return below.setting * pow(setting / below.setting, log(k / below.k) / log(at / below.k))

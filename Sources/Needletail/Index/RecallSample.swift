@@ -12,7 +12,7 @@ struct RecallSample: @unchecked Sendable {
     /// Their vectors, one after another.
     let queries: [Float]
     /// The nearest of each, itself left out: at least as many as `depth`, where there are.
-    private(set) var truth: [[Neighbor]]
+    let truth: [[Neighbor]]
     let dimension: Int
 
     /// - Parameters:
@@ -49,15 +49,5 @@ struct RecallSample: @unchecked Sendable {
         }
         for (position, slot) in slots.enumerated() { truth[position].removeAll { Int($0.slot) == slot } }
         (self.slots, self.queries, self.truth, self.dimension) = (slots, queries, truth, dimension)
-    }
-
-    /// Leaves the nearest of each out of the truth: returns them, with the record itself.
-    mutating func hideNearest(_ count: Int) -> [Set<UInt32>] {
-        slots.indices.map { position in
-            var hidden = Set(truth[position].prefix(count).map(\.slot))
-            hidden.insert(UInt32(slots[position]))
-            truth[position].removeFirst(min(count, truth[position].count))
-            return hidden
-        }
     }
 }
