@@ -43,9 +43,14 @@ struct Calibration: Sendable, Hashable {
         for curve in curves {
             let at = Double(curve.k)
             guard let setting = curve.setting(recall: recall) else {
-                // What was not reached for fewer neighbours says nothing against more.
-                if below == nil, rule.reckonsFromBelow, k > at { continue }
-                return rule.reckonsFromBelow ? below.map(beyond) : nil
+                if rule.reckonsFromBelow {
+                    // What was not reached for fewer neighbours says nothing against more.
+                    if below == nil, k > at { continue }
+                    return below.map(beyond)
+                }
+                if k <= at { return nil }
+                below = nil
+                continue
             }
             if k <= at {
                 guard let below else { return setting }

@@ -12,7 +12,7 @@ struct RecallSample: @unchecked Sendable {
     /// Their vectors, one after another.
     let queries: [Float]
     /// The nearest of each, itself left out: at least as many as `depth`, where there are.
-    private(set) var truth: [[Neighbor]]
+    let truth: [[Neighbor]]
     let dimension: Int
 
     /// - Parameters:
@@ -70,16 +70,6 @@ struct RecallSample: @unchecked Sendable {
             truth[position] = Array(truth[position].prefix(k))
         }
         return RecallSample(slots: slots, queries: queries, truth: truth, dimension: dimension)
-    }
-
-    /// Leaves the nearest of each out of the truth: returns them, with the record itself.
-    mutating func hideNearest(_ count: Int) -> [Set<UInt32>] {
-        slots.indices.map { position in
-            var hidden = Set(truth[position].prefix(count).map(\.slot))
-            hidden.insert(UInt32(slots[position]))
-            truth[position].removeFirst(min(count, truth[position].count))
-            return hidden
-        }
     }
 }
 
