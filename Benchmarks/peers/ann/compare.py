@@ -101,7 +101,7 @@ def _inverted_lists(options):
     options.knob, options.ladder = "nprobe", options.nprobe
     options.recalls, options.enough = options.recalls or [0.9, 0.95], options.enough or 0.99
     options.baseline, options.index_alone = "Faiss fast-scan", True
-    options.peers, options.ours = contenders.INVERTED_LISTS, [(InvertedLists, None)]
+    options.peers, options.ours = contenders.INVERTED_LISTS, [(InvertedLists, choice) for choice in (None, "rabitq")]
 
 
 FAMILIES = {"graph": _graphs, "ivfpq": _inverted_lists}
@@ -199,8 +199,8 @@ def claim_folder(options):
 def main():
     options = parse_arguments()
     field = select(options)
-    options.count, dimension = vectorset.shape(vectorset.find(options.set, "base"))
-    options.raw_bytes = 4 * options.count * dimension
+    options.count, options.dimension = vectorset.shape(vectorset.find(options.set, "base"))
+    options.raw_bytes = 4 * options.count * options.dimension
     claim_folder(options)
     records, ready = build_missing(field, options)
     write_lines(os.path.join(options.out, "builds.jsonl"), records)

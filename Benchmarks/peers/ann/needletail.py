@@ -88,13 +88,17 @@ class Graph(Needletail):
 
 
 class InvertedLists(Needletail):
-    """IVF-PQ. A point is nprobe and how many times k is rescored, as for peers."""
+    """IVF-PQ, or RaBitQ codes of the same size. A point is nprobe and how many times k is rescored, as for peers."""
 
     FACTORS = (4, 10, 25)
 
     def index_words(self):
-        shape = self.options.shape
-        return ["--type", "ivfpq", "--nlist", str(shape["nlist"]), "--pq-subspaces", str(2 * shape["code_bytes"]), "--pq-bits", "4"]
+        options, shape = self.options, self.options.shape
+        codes = ["--pq-subspaces", str(2 * shape["code_bytes"]), "--pq-bits", "4"]
+        if self.choice == "rabitq":
+            # Bits of a component, of which the tool knows some numbers only.
+            codes = ["--code", "rabitq", "--rabitq-bits", str(8 * shape["code_bytes"] // options.dimension)]
+        return ["--type", "ivfpq", "--nlist", str(shape["nlist"]), *codes]
 
     def recalls(self, threads):
         return [[line["parameter"], line["recall"]] for line in self.lines(threads, 1, 1, self.ladder(), 0.01)]
