@@ -93,9 +93,10 @@ extension Transaction {
         }
     }
 
-    func removeTable(_ table: TableDescriptor, _ indexes: [IndexDescriptor]) throws(StorageError) {
-        for index in indexes { try removeIndex(index, of: table.id) }
-        for array in [table.vectorArray, table.keyArray, table.deletedArray] + table.columnArrays + table.listArrays where array != 0 {
+    func removeTable(_ table: TableDescriptor, _ core: EnvironmentCore) throws(StorageError) {
+        // Its rows may have been added, and covered, in this very transaction: the stored count need not know them.
+        _ = try removeIndexes(of: table, slotCount: Int(UInt32.max), core)
+        for array in table.arrays {
             try deleteAll(databases.chunks, prefix: array)
         }
         for array in table.columnArrays { try deleteAll(databases.dictionary, prefix: array) }

@@ -125,10 +125,53 @@ extension Transaction {
         try put(databases.catalog, key(indexKeyBytes(table, index.name)), Array(json))
     }
 
-    /// Deletes an index and its arrays.
-    func removeIndex(_ index: IndexDescriptor, of table: UInt32) throws(StorageError) {
-        for array in index.arrays { try deleteAll(databases.chunks, prefix: array.id) }
-        try delete(databases.catalog, key(indexKeyBytes(table, index.name)))
+    /// Deletes a table's indexes, or the one of a name, with their arrays; whether there was one.
+    ///
+    /// A description that is damaged does not say which arrays are its index's, or says it wrongly: then what goes is what
+    /// nothing else in the file owns.
+    func removeIndexes(
+        of table: TableDescriptor, named wanted: String? = nil, slotCount: Int, _ core: EnvironmentCore
+    ) throws(StorageError) -> Bool {
+        var found: [(name: [UInt8], index: IndexDescriptor?)] = []
+        try forEachIndex(of: table.id) { name, json throws(StorageError) in
+            guard wanted.map({ $0 == String(decoding: name, as: UTF8.self) }) ?? true else { return }
+            let index = core.indexDescriptors.descriptor(table.id, name, json)
+            found.append((Array(name), index.flatMap { $0.isConsistent(slotCount: slotCount) ? $0 : nil }))
+        }
+        for (name, index) in found {
+            for array in index?.arrays ?? [] { try deleteAll(databases.chunks, prefix: array.id) }
+            let prefix = indexKeyBytes(table.id, "")
+            try delete(databases.catalog, key(prefix + name))
+        }
+        if found.contains(where: { $0.index == nil }) { try removeUnownedChunks(core) }
+        return !found.isEmpty
+    }
+
+    /// Deletes the arrays that no table and no index owns; none where another description is damaged, which might own some.
+    private func removeUnownedChunks(_ core: EnvironmentCore) throws(StorageError) {
+        var owned: Set<UInt32> = []
+        do throws(StorageError) {
+            for name in try tableNames() {
+                let table = try core.descriptors.descriptor(name, self)
+                owned.formUnion(table.arrays)
+                for index in try indexes(of: table, slotCount: Int(UInt32.max), core.indexDescriptors) { owned.formUnion(index.arrays.map(\.id)) }
+            }
+        } catch {
+            guard error.code == .corrupt else { throw error }
+            return
+        }
+        var unowned: [UInt32] = []
+        do {
+            var cursor = try Cursor(self, databases.chunks)
+            var found = try cursor.first()
+            while found {
+                let array = cursor.key.count >= 4 ? cursor.key.bigEndian32(0) : 0
+                if !owned.contains(array) { unowned.append(array) }
+                guard array < .max else { break }
+                found = try cursor.seek(key(array + 1))
+            }
+        }
+        for array in unowned { try deleteAll(databases.chunks, prefix: array) }
     }
 }
 

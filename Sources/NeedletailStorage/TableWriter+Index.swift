@@ -10,6 +10,13 @@ extension TableWriter {
         try transaction.indexes(of: descriptor, slotCount: slotCount, owner.core.indexDescriptors)
     }
 
+    /// The names of the table's indexes, also of those whose description is damaged.
+    package func indexNames() throws(StorageError) -> [String] {
+        var names: [String] = []
+        try transaction.forEachIndex(of: descriptor.id) { name, _ in names.append(String(decoding: name, as: UTF8.self)) }
+        return names
+    }
+
     /// Installs an index, or replaces the one of its name, in this transaction; returns it as stored.
     ///
     /// `expectedVersion` is the version that the build started from, 0 where there was none. The caller also compares the
@@ -70,12 +77,10 @@ extension TableWriter {
         return new
     }
 
-    /// Removes an index; whether there was one.
+    /// Removes an index, also one whose description is damaged; whether there was one.
     @discardableResult
     package func dropIndex(_ name: String) throws(StorageError) -> Bool {
-        guard let index = try indexes().first(where: { $0.name == name }) else { return false }
-        try transaction.removeIndex(index, of: descriptor.id)
-        return true
+        try transaction.removeIndexes(of: descriptor, named: name, slotCount: slotCount, owner.core)
     }
 
     private func validate(_ index: IndexDescriptor, _ arrays: [IndexArrayContent]) throws(StorageError) {

@@ -142,9 +142,7 @@ package final class WriteTransaction {
         checkActive()
         writers[name] = nil
         let descriptor = try core.descriptors.descriptor(name, transaction)
-        // Its rows may have been added, and covered, in this very transaction: the stored count need not know them.
-        let indexes = try transaction.indexes(of: descriptor, slotCount: Int(UInt32.max), core.indexDescriptors)
-        try transaction.removeTable(descriptor, indexes)
+        try transaction.removeTable(descriptor, core)
     }
 
     /// The table to write to; one object a transaction and name.

@@ -23,6 +23,8 @@ final class WriterQueue: @unchecked Sendable {
     private var handles = 0
     private var isRunning = false
     private var isBusy = false
+    /// Handles that wait for the work to end.
+    private var closingCount = 0
     /// The writer thread, once it runs.
     private var thread: pthread_t?
     /// Who runs a request on its own thread at the moment.
@@ -57,7 +59,9 @@ final class WriterQueue: @unchecked Sendable {
         lock.lock()
         let isWriter = isOnWriterThread
         if !isWriter {
+            closingCount += 1
             while !queue.isEmpty || isBusy { lock.wait() }
+            closingCount -= 1
         }
         handles -= 1
         lock.signal()
@@ -92,7 +96,9 @@ final class WriterQueue: @unchecked Sendable {
         lock.lock()
         guest = nil
         isBusy = false
-        lock.signal()
+        // The thread sleeps on unless there is something for it, or the write let go of the last handle: waking it costs each small
+        // write some microseconds.
+        if !queue.isEmpty || closingCount > 0 || handles == 0 { lock.signal() }
         lock.unlock()
         return true
     }

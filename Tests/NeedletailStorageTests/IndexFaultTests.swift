@@ -158,6 +158,17 @@ import Testing
             for position in 0 ..< 2 { _ = try index.array(position) }
             Issue.record("nothing was found")
         } catch let error as StorageError { #expect(error.code == .corrupt) }
+        // What is damaged can be dropped, and leaves nothing behind: by itself, or with its table.
+        let copy = folder.path("b.ntl")
+        try FileManager.default.copyItem(atPath: path, toPath: copy)
+        try damaged.writeBlocking { transaction throws(StorageError) in
+            let table = try transaction.table("t")
+            guard try table.indexNames() == ["x"], try table.dropIndex("x") else { throw StorageError(.notFound, "the index was not there") }
+        }
+        #expect(try damaged.check() == [])
+        let other = try Environment(path: copy)
+        try other.writeBlocking { transaction throws(StorageError) in try transaction.dropTable("t") }
+        #expect(try other.check() == [])
     }
 
     private static func editIndexDescription(_ path: String, _ edit: (String) -> String) throws {

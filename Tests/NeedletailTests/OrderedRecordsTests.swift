@@ -73,10 +73,12 @@ import Testing
         let fixture = try Fixture()
         let things = try await fixture.database.createCollection("things", schema: Schema(dimension: 1, fields: Self.fields))
         var records: [Record] = []
+        var made = 0
         func add(_ count: Int) async throws {
             var new: [Record] = []
             for _ in 0 ..< count {
-                let number = records.count + new.count
+                let number = made
+                made += 1
                 new.append(Self.record(number % 5 == 0 ? .string("key \(number * 7919 % 1000)-\(number)") : .int(Int64(number * 31 % 10_007) - 5000), using: &random))
             }
             try await things.insert(new, onConflict: .fail, durability: .relaxed)
@@ -91,7 +93,10 @@ import Testing
                 var set: [String: Value] = [:]
                 for field in ["count", "price", "label", "taken"] { set[field] = changed.fields[field] ?? .null }
                 try await things.update(records[position].id, set: set, durability: .relaxed)
-                for (name, value) in set { records[position].fields[name] = value.isNull ? nil : value }
+                for (name, value) in set {
+                    // `= nil` would store null: a value can be written so.
+                    if value.isNull { records[position].fields.removeValue(forKey: name) } else { records[position].fields[name] = value }
+                }
             }
             let gone = Set((0 ..< 100).map { _ in records[Int.random(in: 0 ..< records.count, using: &random)].id })
             try await things.delete(Array(gone), durability: .relaxed)
@@ -148,7 +153,9 @@ import Testing
                     for (a, b) in zip(facets, facets.dropFirst()) {
                         #expect(a.count > b.count || (a.count == b.count && Self.precedes(a.value, b.value)))
                     }
-                    #expect(try things.facets(of: field.name, where: filter, limit: 3).facets == Array(facets.facets.prefix(3)))
+                    // As text, in which a NaN equals itself.
+                    let few = try things.facets(of: field.name, where: filter, limit: 3)
+                    #expect(few.map { "\($0)" } == facets.prefix(3).map { "\($0)" } && few.distinctCount == facets.distinctCount)
                 }
             }
         }

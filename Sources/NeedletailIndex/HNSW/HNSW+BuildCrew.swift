@@ -45,6 +45,8 @@ final class BuildCrew {
     private let isCancelled: (() -> Bool)?
 
     private static let reportInterval = 0.2
+    /// A thread that has not begun by then never will.
+    private static let startLimit = Duration.seconds(5)
 
     init(threads: Int, progress: ((HNSWBuildProgress) -> Void)?, isCancelled: (() -> Bool)?) {
         self.threads = threads
@@ -58,8 +60,21 @@ final class BuildCrew {
         let stopped = Atomic<Bool>(false)
         let running: Atomic<Int>
         let finished = NSCondition()
+        /// By worker: whether somebody does its work.
+        private let isTaken: Mutex<[Bool]>
 
-        init(threads: Int) { running = Atomic(threads) }
+        init(threads: Int) {
+            running = Atomic(threads)
+            isTaken = Mutex(Array(repeating: false, count: threads))
+        }
+
+        /// Whether the worker's work is the caller's from now on.
+        func take(_ worker: Int) -> Bool {
+            isTaken.withLock { isTaken in
+                defer { isTaken[worker] = true }
+                return !isTaken[worker]
+            }
+        }
     }
 
     /// Calls `body` for each number in `0 ..< count`, with the number of the thread; each thread takes `batch` neighbouring
@@ -76,16 +91,20 @@ final class BuildCrew {
         let shared = Shared(threads: workers)
         // Threads share what `body` says they share; they have ended when this scope does.
         nonisolated(unsafe) let body = body
+        @Sendable func work(_ worker: Int) {
+            while true {
+                let first = shared.next.add(batch, ordering: .relaxed).oldValue
+                if first >= count { break }
+                for number in first ..< min(first + batch, count) {
+                    if shared.stopped.load(ordering: .relaxed) { break }
+                    body(worker, number)
+                }
+            }
+        }
         for worker in 0 ..< workers {
             let thread = Thread {
-                while true {
-                    let first = shared.next.add(batch, ordering: .relaxed).oldValue
-                    if first >= count { break }
-                    for number in first ..< min(first + batch, count) {
-                        if shared.stopped.load(ordering: .relaxed) { break }
-                        body(worker, number)
-                    }
-                }
+                guard shared.take(worker) else { return }
+                work(worker)
                 shared.finished.lock()
                 if shared.running.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 { shared.finished.signal() }
                 shared.finished.unlock()
@@ -95,7 +114,21 @@ final class BuildCrew {
             thread.start()
         }
         shared.finished.lock()
+        let start = ContinuousClock.now
+        var hasLookedAfter = false
         while shared.running.load(ordering: .acquiring) > 0 {
+            if !hasLookedAfter, ContinuousClock.now - start > Self.startLimit {
+                hasLookedAfter = true
+                // The system may refuse a thread, and does not say so: the work of those that have not begun is not waited for.
+                let missing = (0 ..< workers).filter(shared.take)
+                shared.running.subtract(missing.count, ordering: .acquiringAndReleasing)
+                if missing.count == workers {
+                    shared.finished.unlock()
+                    work(0)
+                    shared.finished.lock()
+                }
+                continue
+            }
             _ = shared.finished.wait(until: Date(timeIntervalSinceNow: Self.reportInterval))
             shared.finished.unlock()
             let done = shared.next.load(ordering: .relaxed) - workers * batch

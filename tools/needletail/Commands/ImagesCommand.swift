@@ -25,7 +25,8 @@ struct ImagesCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The model: a .safetensors file, or the folder of one (default: the built-in needletail-mini).", valueName: "file"), completion: .file())
     var model: String?
 
-    @Option(help: ArgumentHelp("Pictures in work at once (default: enough for all cores).", valueName: "n"))
+    // Also a negative number is a value, and gets a sentence of its own.
+    @Option(parsing: .unconditional, help: ArgumentHelp("Pictures in work at once (default: enough for all cores).", valueName: "n"))
     var threads: Int?
 
     @Flag(help: "Exit with status 65 if any picture could not be loaded.")

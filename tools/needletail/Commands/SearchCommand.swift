@@ -56,7 +56,8 @@ struct SearchCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Also write the results as a page with pictures.", valueName: "file.html"), completion: .file(extensions: ["html"]))
     var sheet: String?
 
-    @Option(help: ArgumentHelp("Threads that compute distances (default: all cores).", valueName: "n"))
+    // Also a negative number is a value, and gets a sentence of its own.
+    @Option(parsing: .unconditional, help: ArgumentHelp("Threads that compute distances (default: all cores).", valueName: "n"))
     var threads: Int?
 
     @Flag(help: "Print one JSON object a hit and line.")

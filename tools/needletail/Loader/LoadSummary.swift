@@ -22,6 +22,9 @@ package struct LoadSummary: Sendable {
     }
 
     package var text: String {
+        if loaded == 0, alreadyThere > 0, skipped.count == 0 {
+            return "Nothing to load: all \(Format.counted(alreadyThere, "row")) were in '\(collection)' already."
+        }
         var text = "Loaded \(Format.counted(loaded, "row")) into '\(collection)' (\(CollectionReport.summary(of: schema)))"
         text += " in \(Format.seconds(seconds))"
         if loaded > 0, seconds > 0 { text += ", \(Format.short(Double(loaded) / seconds)) rows/s" }

@@ -158,7 +158,23 @@ package struct Loader: Sendable {
     private func resume(_ source: inout RowSource, in collection: Needletail.Collection) throws -> Int {
         let count = try collection.count()
         guard source.plan.idColumn == nil, count > 0, try collection.get(.int(Int64(count - 1)), select: .none) != nil else { return 0 }
+        try requireFirstRow(of: source.plan, in: collection)
         return try source.skip(rows: count)
+    }
+
+    /// Throws where the first row is not the one that was loaded first: a new file alone, whose rows would be passed over.
+    private func requireFirstRow(of plan: LoadPlan, in collection: Needletail.Collection) throws {
+        // Where the row cannot be read, the load itself says so.
+        guard var probe = try? RowSource(plan, skipsBadRows: options.plan.skipsBadRows), let batch = try? probe.next(limit: 1), batch.count > 0, let record = try collection.get(batch.id(ofRow: 0), select: .none) else { return }
+        let vector = batch.allFloats.prefix(record.vector.count)
+        // Half precision rounds; what was stored as it was is equal.
+        let isSame = vector.count == record.vector.count && zip(vector, record.vector).allSatisfy { abs($0 - $1) <= max(abs($0), 1e-4) * 2e-3 }
+        guard isSame else {
+            throw ToolFailure(
+                .badData,
+                "\(files[0]): its first row is not the one that collection '\(self.collection)' began with. Numbered rows count through all files: "
+                    + "with --resume, name the files loaded before first, and the new ones behind them; or give the rows ids of their own (--id-field)")
+        }
     }
 
     private struct Written: Sendable {
