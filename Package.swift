@@ -19,6 +19,8 @@ let package = Package(
         .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg-dev"]), .brew(["jpeg-turbo"])]),
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"]), .brew(["libpng"])]),
         .systemLibrary(name: "CWebP", pkgConfig: "libwebp", providers: [.apt(["libwebp-dev"]), .brew(["webp"])]),
+        // The shell's line editor; Apple's systems bring it along.
+        .systemLibrary(name: "CEditLine", pkgConfig: "libedit", providers: [.apt(["libedit-dev"])]),
 
         // The SIMD inner loops: distances, matrix products, convolutions, CRC.
         .target(name: "CNeedletailKernels"),
@@ -36,7 +38,7 @@ let package = Package(
         .executableTarget(
             name: "NeedletailTool",
             dependencies: [
-                "Needletail", "NeedletailVision",
+                "CEditLine", "Needletail", "NeedletailVision",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "tools/needletail"

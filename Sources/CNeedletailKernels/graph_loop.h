@@ -207,6 +207,14 @@ INLINE float worst(const uint64_t *pool, size_t count, size_t capacity) {
     return count == capacity ? nt_key_distance(pool[count - 1]) : __builtin_inff();
 }
 
+/// The same for a search that stops by distance.
+INLINE float reached(const nt_beam *beam, size_t pool_count) {
+    const float last = worst(beam->pool, pool_count, beam->capacity);
+    if (!beam->reach_count || pool_count < beam->reach_count) return last;
+    const float limit = nt_key_distance(beam->pool[beam->reach_count - 1]) * beam->reach + beam->slack;
+    return limit < last ? limit : last;
+}
+
 /// The search. Its time is that of waiting for memory, so that as much as possible is asked for early: rows a hop ahead of
 /// their use, which lets the next hop begin before the results of this one are known; and the list of every node that
 /// enters the pool, whether it will be read or not.
@@ -219,13 +227,14 @@ INLINE void search_level(nt_traversal_kind kind, search_mode mode, const nt_leve
     uint64_t *const pool = beam.pool;
     size_t pool_count = beam.pool_count, cursor = beam.cursor;
     float threshold = mode == GROWING ? __builtin_inff()
-        : mode == FILTERED ? worst(beam.results, beam.result_count, beam.result_capacity) : worst(pool, pool_count, capacity);
+        : mode == FILTERED ? worst(beam.results, beam.result_count, beam.result_capacity)
+        : mode == PLAIN ? reached(&beam, pool_count) : worst(pool, pool_count, capacity);
     hop_memory memory;
     hop current = {NULL, NULL, 0};
     for (;;) {
         while (cursor < pool_count && pool[cursor] & 1) ++cursor;
         bool more = cursor < pool_count;
-        if (mode == FILTERED) more = more && nt_key_distance(pool[cursor]) <= threshold;
+        if (mode == FILTERED || mode == PLAIN) more = more && nt_key_distance(pool[cursor]) <= threshold;
         if (mode == GROWING) more = more && beam.overflow_count + 2 * HOP_ROWS <= beam.overflow_capacity;
         hop next = {NULL, NULL, 0};
         if (more) {
@@ -250,6 +259,7 @@ INLINE void search_level(nt_traversal_kind kind, search_mode mode, const nt_leve
                 cursor = position < cursor ? position : cursor;
             }
             if (mode == FILTERED) threshold = worst(beam.results, beam.result_count, beam.result_capacity);
+            else if (mode == PLAIN) threshold = reached(&beam, pool_count);
             else if (mode != GROWING) threshold = worst(pool, pool_count, capacity);
         }
         current = next;

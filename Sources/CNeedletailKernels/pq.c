@@ -126,7 +126,8 @@ uint64_t nt_least_keys(uint64_t *keys, size_t count, size_t keep) {
 
 // MARK: Tables
 
-float nt_pq_quantize(const float *values, uint32_t subspaces, uint32_t codes, uint32_t limit, uint8_t *table, float *offset) {
+float nt_pq_quantize(const float *values, uint32_t subspaces, uint32_t codes, uint32_t limit, float least_step, uint8_t *table,
+                     float *offset) {
     float least_sum = 0, span_sum = 0, span_pair = 0;
     for (uint32_t m = 0; m < subspaces; m += 2) {
         float pair = 0;
@@ -154,6 +155,7 @@ float nt_pq_quantize(const float *values, uint32_t subspaces, uint32_t codes, ui
     float step = span_pair / 254;
     const float room = (float)(limit > subspaces ? limit - subspaces : 1);
     if (span_sum / room > step) step = span_sum / room;
+    if (!(step > least_step)) step = least_step;
     if (!(step > 1e-30f)) step = 1e-30f;
     const float scale = 1 / step;
     for (uint32_t m = 0; m < subspaces; m++) {

@@ -15,12 +15,22 @@ ALWAYS uint32_t at_most(__m256i words, __m256i limit) {
 }
 
 ALWAYS void finish(nt_pq_query *query, const nt_pq_run *run, const __m256i *all, const __m256i *odd_sums, int halves,
-                   const uint8_t *terms, const uint32_t *slots, size_t rows) {
+                   const uint8_t *factors, size_t rows) {
+    const uint8_t *terms = factors + (run->has_scales ? run->width : 0);
+    const uint32_t *slots = (const uint32_t *)(const void *)(terms + run->width);
+    const __m256i center = _mm256_set1_epi16((short)query->center), fraction = _mm256_set1_epi16(0x7F80);
     uint32_t hits_even = 0, hits_odd = 0;
     nt_pq_sums sums;
     const __m256i limit = _mm256_set1_epi16((short)query->limit), factor = _mm256_set1_epi16((short)query->term_factor);
     for (int h = 0; h < halves; h++) {
         __m256i odd = odd_sums[h], even = _mm256_sub_epi16(all[h], _mm256_slli_epi16(odd, 8));
+        if (run->has_scales) {
+            const __m256i scale = _mm256_loadu_si256((const __m256i *)(const void *)(factors + 32 * h));
+            even = _mm256_add_epi16(center, _mm256_mulhrs_epi16(_mm256_sub_epi16(even, center),
+                                                                _mm256_and_si256(_mm256_slli_epi16(scale, 7), fraction)));
+            odd = _mm256_add_epi16(center, _mm256_mulhrs_epi16(_mm256_sub_epi16(odd, center),
+                                                               _mm256_and_si256(_mm256_srli_epi16(scale, 1), fraction)));
+        }
         const __m256i term = _mm256_loadu_si256((const __m256i *)(const void *)(terms + 32 * h));
         even = _mm256_adds_epu16(even, _mm256_mulhi_epu16(_mm256_slli_epi16(term, 8), factor));
         odd = _mm256_adds_epu16(odd, _mm256_mulhi_epu16(_mm256_and_si256(term, _mm256_set1_epi16((short)0xFF00)), factor));
@@ -65,9 +75,7 @@ ALWAYS void scan_blocks(nt_pq_query *const *queries, const int number, const int
                 }
             }
         }
-        const uint8_t *terms = codes;
-        const uint32_t *slots = (const uint32_t *)(const void *)(terms + width);
-        for (int q = 0; q < number; q++) finish(queries[q], run, all[q], odd[q], halves, terms, slots, rows);
+        for (int q = 0; q < number; q++) finish(queries[q], run, all[q], odd[q], halves, codes, rows);
     }
 }
 

@@ -13,9 +13,19 @@
 #define TARGET "avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni"
 #define TARGET_VBMI TARGET ",avx512vbmi"
 
-ALWAYS(TARGET) void finish(nt_pq_query *query, const nt_pq_run *run, __m512i all, __m512i odd, const uint8_t *terms,
-                           const uint32_t *slots, size_t rows) {
+ALWAYS(TARGET) void finish(nt_pq_query *query, const nt_pq_run *run, __m512i all, __m512i odd, const uint8_t *factors, size_t rows) {
+    const uint8_t *terms = factors + (run->has_scales ? run->width : 0);
+    const uint32_t *slots = (const uint32_t *)(const void *)(terms + run->width);
     __m512i even = _mm512_sub_epi16(all, _mm512_slli_epi16(odd, 8));
+    if (run->has_scales) {
+        // Half-words times scales as fractions of 2⁸, rounded.
+        const __m512i center = _mm512_set1_epi16((short)query->center), scale = _mm512_loadu_si512(factors);
+        const __m512i fraction = _mm512_set1_epi16(0x7F80);
+        even = _mm512_add_epi16(center, _mm512_mulhrs_epi16(_mm512_sub_epi16(even, center),
+                                                            _mm512_and_si512(_mm512_slli_epi16(scale, 7), fraction)));
+        odd = _mm512_add_epi16(center, _mm512_mulhrs_epi16(_mm512_sub_epi16(odd, center),
+                                                           _mm512_and_si512(_mm512_srli_epi16(scale, 1), fraction)));
+    }
     const __m512i term = _mm512_loadu_si512(terms), factor = _mm512_set1_epi16((short)query->term_factor);
     even = _mm512_adds_epu16(even, _mm512_mulhi_epu16(_mm512_slli_epi16(term, 8), factor));
     odd = _mm512_adds_epu16(odd, _mm512_mulhi_epu16(_mm512_and_si512(term, _mm512_set1_epi16((short)0xFF00)), factor));
@@ -63,12 +73,15 @@ ALWAYS(TARGET_VBMI) __m512i pair_permute(const uint8_t *table, __m512i codes, __
                     odd[q] = _mm512_add_epi16(odd[q], _mm512_srli_epi16(sum, 8));                                  \
                 }                                                                                                  \
             }                                                                                                      \
-            const uint8_t *terms = codes;                                                                          \
-            const uint32_t *slots = (const uint32_t *)(const void *)(terms + width);        \
-            for (int q = 0; q < number; q++) finish(queries[q], run, all[q], odd[q], terms, slots, rows);         \
+            for (int q = 0; q < number; q++) finish(queries[q], run, all[q], odd[q], codes, rows);                 \
         }                                                                                                          \
     }                                                                                                              \
-    __attribute__((target(isa))) void name(nt_pq_query *const *queries, size_t count, const nt_pq_run *run) {          \
+    __attribute__((target(isa))) void name(nt_pq_query *const *queries, size_t count, const nt_pq_run *run) {      \
+        /* A load of 64 bytes would end beyond a block of 8 rows. */                                               \
+        if (run->width < 16) {                                                                                     \
+            nt_pq_scan4_avx2(queries, count, run);                                                                 \
+            return;                                                                                                \
+        }                                                                                                          \
         for (; count >= 4; count -= 4, queries += 4) name##_run(queries, 4, run);                                  \
         if (count & 2) { name##_run(queries, 2, run); queries += 2; }                                              \
         if (count & 1) name##_run(queries, 1, run);                                                                \
@@ -102,13 +115,15 @@ ALWAYS(TARGET_VBMI) void scan8_run(nt_pq_query *const *queries, const int number
                 odd[q] = _mm512_add_epi16(odd[q], _mm512_srli_epi16(sum, 8));
             }
         }
-        const uint8_t *terms = codes;
-        const uint32_t *slots = (const uint32_t *)(const void *)(terms + width);
-        for (int q = 0; q < number; q++) finish(queries[q], run, all[q], odd[q], terms, slots, rows);
+        for (int q = 0; q < number; q++) finish(queries[q], run, all[q], odd[q], codes, rows);
     }
 }
 
 __attribute__((target(TARGET_VBMI))) void nt_pq_scan8_vbmi(nt_pq_query *const *queries, size_t count, const nt_pq_run *run) {
+    if (run->width < 16) {
+        nt_pq_scan8_portable(queries, count, run);
+        return;
+    }
     for (; count >= 2; count -= 2, queries += 2) scan8_run(queries, 2, run);
     if (count) scan8_run(queries, 1, run);
 }

@@ -18,13 +18,27 @@ ALWAYS uint16x8_t high_product(uint16x8_t x, uint16x8_t factor) {
     return vuzp2q_u16(vreinterpretq_u16_u32(low), vreinterpretq_u16_u32(high));
 }
 
+/// Sums whose distance from `center` is multiplied by fractions of 2¹⁵.
+ALWAYS uint16x8_t scaled(uint16x8_t sums, int16x8_t center, uint16x8_t fractions) {
+    const int16x8_t distance = vsubq_s16(vreinterpretq_s16_u16(sums), center);
+    return vreinterpretq_u16_s16(vaddq_s16(center, vqrdmulhq_s16(distance, vreinterpretq_s16_u16(fractions))));
+}
+
 ALWAYS void finish(nt_pq_query *query, const nt_pq_run *run, const uint16x8_t *all, const uint16x8_t *odd_sums, int quarters,
-                   const uint8_t *terms, const uint32_t *slots, size_t rows) {
+                   const uint8_t *factors, size_t rows) {
+    const uint8_t *terms = factors + (run->has_scales ? run->width : 0);
+    const uint32_t *slots = (const uint32_t *)(const void *)(terms + run->width);
+    const int16x8_t center = vdupq_n_s16((int16_t)query->center);
     uint32_t hits_even = 0, hits_odd = 0;
     nt_pq_sums sums;
     const uint16x8_t limit = vdupq_n_u16((uint16_t)query->limit), factor = vdupq_n_u16((uint16_t)query->term_factor);
     for (int h = 0; h < quarters; h++) {
         uint16x8_t odd = odd_sums[h], even = vsubq_u16(all[h], vshlq_n_u16(odd, 8));
+        if (run->has_scales) {
+            const uint16x8_t scale = vreinterpretq_u16_u8(vld1q_u8(factors + 16 * h)), fraction = vdupq_n_u16(0x7F80);
+            even = scaled(even, center, vandq_u16(vshlq_n_u16(scale, 7), fraction));
+            odd = scaled(odd, center, vandq_u16(vshrq_n_u16(scale, 1), fraction));
+        }
         const uint16x8_t term = vreinterpretq_u16_u8(vld1q_u8(terms + 16 * h));
         even = vqaddq_u16(even, high_product(vshlq_n_u16(term, 8), factor));
         odd = vqaddq_u16(odd, high_product(vandq_u16(term, vdupq_n_u16(0xFF00)), factor));
@@ -64,18 +78,16 @@ ALWAYS void scan_blocks(nt_pq_query *const *queries, const int number, const int
                 }
             }
         }
-        const uint8_t *terms = codes;
-        const uint32_t *slots = (const uint32_t *)(const void *)(terms + width);
-        for (int q = 0; q < number; q++) finish(queries[q], run, all[q], odd[q], quarters, terms, slots, rows);
+        for (int q = 0; q < number; q++) finish(queries[q], run, all[q], odd[q], quarters, codes, rows);
     }
 }
 
 void nt_pq_scan4_neon(nt_pq_query *const *queries, size_t count, const nt_pq_run *run) {
     for (; count; count--, queries++) {
-        switch (run->width) {
-        case 16: scan_blocks(queries, 1, 1, run); break;
-        case 32: scan_blocks(queries, 1, 2, run); break;
-        case 48: scan_blocks(queries, 1, 3, run); break;
+        switch ((run->width + 15) / 16) {
+        case 1: scan_blocks(queries, 1, 1, run); break;
+        case 2: scan_blocks(queries, 1, 2, run); break;
+        case 3: scan_blocks(queries, 1, 3, run); break;
         default:
             if (count >= 2) {
                 scan_blocks(queries, 2, 4, run);

@@ -3,12 +3,15 @@
 #include "pq_scan.h"
 
 /// Adds the terms to a block's sums and keeps what is within the limit.
-static void finish(nt_pq_query *query, const nt_pq_run *run, const uint16_t *sums, const uint8_t *terms,
-                   const uint32_t *slots, size_t rows) {
+static void finish(nt_pq_query *query, const nt_pq_run *run, const uint16_t *sums, const uint8_t *factors, size_t rows) {
+    const uint8_t *terms = factors + (run->has_scales ? run->width : 0);
+    const uint32_t *slots = (const uint32_t *)(const void *)(terms + run->width);
     nt_pq_sums split;
     uint32_t hits[2] = {0, 0};
     for (size_t v = 0; v < rows; v++) {
-        uint32_t sum = sums[v] + (terms[v] * query->term_factor >> 8);
+        uint32_t sum = sums[v];
+        if (run->has_scales) sum = (uint16_t)((int32_t)query->center + ((((int32_t)sum - (int32_t)query->center) * factors[v] + 128) >> 8));
+        sum += (terms[v] * query->term_factor >> 8);
         if (sum > 65535) sum = 65535;
         (v & 1 ? split.odd : split.even)[v / 2] = (uint16_t)sum;
         if (sum <= query->limit) hits[v & 1] |= 1u << (v / 2);
@@ -24,8 +27,7 @@ static inline __attribute__((always_inline)) void scan(nt_pq_query *const *queri
     const uint8_t *block = run->blocks;
     for (size_t first = 0; first < run->rows; first += width, block += run->stride) {
         const size_t rows = run->rows - first < width ? run->rows - first : width;
-        const uint8_t *terms = block + width * run->subspaces * (size_t)bits / 8;
-        const uint32_t *slots = (const uint32_t *)(const void *)(terms + width);
+        const uint8_t *factors = block + width * run->subspaces * (size_t)bits / 8;
         for (size_t q = 0; q < count; q++) {
             uint16_t sums[NT_PQ_BLOCK] = {0};
             const uint8_t *codes = block, *table = queries[q]->table;
@@ -42,7 +44,7 @@ static inline __attribute__((always_inline)) void scan(nt_pq_query *const *queri
                     table += 512;
                 }
             }
-            finish(queries[q], run, sums, terms, slots, rows);
+            finish(queries[q], run, sums, factors, rows);
         }
     }
 }

@@ -143,6 +143,50 @@ TARGET static void encode(const float *node, const float *neighbor, size_t dimen
     ((uint16_t *)((uint8_t *)group + 192))[position] = bfloat16(scale);
 }
 
+// MARK: Codes of several bits
+
+// Units that are tried, as multiples of what is best for normal components: the best are seldom beyond, and more gain little.
+#define UNITS 12
+
+TARGET static float quantize(const float *r, size_t dimension, uint32_t bits, uint8_t *codes) {
+    const floats zero = {0};
+    const float center = (float)((1u << bits) - 1) / 2, most = (float)((1u << bits) - 1), half = (float)(1u << bits) / 2;
+    floats squares = zero;
+    for (size_t i = 0; i < dimension; i += 16) squares += *(const floats *)(r + i) * *(const floats *)(r + i);
+    const float spread = sqrtf(total(&squares) / (float)dimension);
+    if (!(spread > 0)) {
+        memset(codes, 0, dimension);
+        return 0;
+    }
+    // Steps of the best uniform quantizers of normal numbers (Max, 1960); of one bit there is only the sign.
+    const float usual = bits == 1 ? 1 : bits == 2 ? 0.9957f : 0.3352f;
+    float best = -1, scale = 0, best_product = 0;
+    for (int unit = 0; unit < (bits == 1 ? 1 : UNITS); ++unit) {
+        const float inverse = 1 / (spread * usual * (0.7f + 0.06f * (float)unit));
+        floats products = zero, norms = zero;
+        for (size_t i = 0; i < dimension; i += 16) {
+            const floats x = *(const floats *)(r + i);
+            floats level = x * inverse + half;
+            level = (floats)((ints)level & (level > 0));
+            const ints within = level < most;
+            level = (floats)(((ints)level & within) | ((ints)(zero + most) & ~within));
+            const floats value = __builtin_convertvector(__builtin_convertvector(level, ints), floats) - center;
+            products += value * x;
+            norms += value * value;
+        }
+        const float product = total(&products), cosine = product / sqrtf(total(&norms));
+        if (cosine > best) best = cosine, scale = inverse, best_product = product;
+    }
+    for (size_t i = 0; i < dimension; i += 16) {
+        floats level = *(const floats *)(r + i) * scale + half;
+        level = (floats)((ints)level & (level > 0));
+        const ints within = level < most;
+        level = (floats)(((ints)level & within) | ((ints)(zero + most) & ~within));
+        *(bytes *)(codes + i) = __builtin_convertvector(__builtin_convertvector(level, ints), bytes);
+    }
+    return best_product;
+}
+
 // MARK: Search
 
 // Keys from which on the queue is looked through for such as are beyond the threshold.
@@ -288,4 +332,4 @@ TARGET static void search(const nt_rabitq_level *given, nt_rabitq_beam *given_be
     *given_beam = beam;
 }
 
-const nt_rabitq FUNCTIONS = {.rotate = rotate, .prepare = prepare, .sums = sums, .encode = encode, .search = search};
+const nt_rabitq FUNCTIONS = {.rotate = rotate, .prepare = prepare, .sums = sums, .encode = encode, .quantize = quantize, .search = search};

@@ -80,6 +80,11 @@ public struct Collection: Sendable {
         StorageError(.unknownTable, "collection '\(name)' of \(database.path) was dropped and made anew: ask the database for it again")
     }
 
+    func indexChangedMeanwhile() -> StorageError {
+        StorageError(
+            .indexConflict, "another process or task has changed the index of collection '\(name)' while it was built; build it again", path: database.path)
+    }
+
     private func dropped() -> NeedletailError {
         NeedletailError(.unknownCollection, "collection '\(name)' of \(database.path) was dropped meanwhile", path: database.path)
     }

@@ -1,5 +1,4 @@
 import Foundation
-import NeedletailIndex
 import NeedletailStorage
 
 /// Facts about a database file.
@@ -103,20 +102,19 @@ extension Database {
     /// - Complexity: Reads every byte in use once.
     public func check(progress: (@Sendable (Double) -> Void)? = nil) throws(NeedletailError) -> [CheckFinding] {
         let findings = try storage { () throws(StorageError) in try environment.check(progress: progress) }
-        return findings.map { CheckFinding(collection: $0.table.isEmpty ? nil : $0.table, problem: $0.message) } + (try checkGraphs())
+        return findings.map { CheckFinding(collection: $0.table.isEmpty ? nil : $0.table, problem: $0.message) } + (try checkSearchIndexes())
     }
 
-    /// What does not hold of the graphs, beyond the checksums of their bytes: that every record can be reached, above all.
-    private func checkGraphs() throws(NeedletailError) -> [CheckFinding] {
+    /// What does not hold of indexes, beyond the checksums of their bytes: that every record can be found, above all.
+    private func checkSearchIndexes() throws(NeedletailError) -> [CheckFinding] {
         let snapshot = try newestSnapshot()
         var findings: [CheckFinding] = []
         for name in try storage({ () throws(StorageError) in try snapshot.tableNames() }).sorted() {
             do throws(NeedletailError) {
                 let collection = try Collection(named: name, in: self, snapshot: snapshot, pinned: true)
                 let table = try collection.table()
-                guard let index = try ReadView.of(table, collection).graph() else { continue }
-                let invariants = HNSWInvariants(checking: index.graph, deleted: table.deleted)
-                findings += invariants.findings.map { CheckFinding(collection: name, problem: "the index: " + $0) }
+                guard let index = try ReadView.of(table, collection).index() else { continue }
+                findings += index.violations(table).map { CheckFinding(collection: name, problem: "the index: " + $0) }
             } catch {
                 findings.append(CheckFinding(collection: name, problem: error.message))
             }

@@ -47,6 +47,8 @@ public final class Database: Sendable {
     public let mode: Mode
     let environment: Environment
     let indexes = IndexRegistry()
+    /// What is known of the columns of collections.
+    let statistics = StatisticsRegistry()
 
     /// Opens a database file.
     ///

@@ -15,13 +15,14 @@ struct PQScanTests {
     struct Blocks {
         let memory: GuardedMemory
         let run: nt_pq_run
-        /// Codes by row and subspace, terms and slots by row.
+        /// Codes by row and subspace, scales, terms and slots by row.
         var codes: [[UInt8]] = []
         var terms: [UInt8] = []
+        var scales: [UInt8] = []
         var slots: [UInt32] = []
 
-        init(_ random: inout SeededGenerator, bits: Int, subspaces: Int, width: Int, rows: Int) {
-            let blockByteCount = nt_pq_block_bytes(UInt32(bits), UInt32(subspaces), UInt32(width))
+        init(_ random: inout SeededGenerator, bits: Int, subspaces: Int, width: Int, rows: Int, hasScales: Bool = false) {
+            let blockByteCount = nt_pq_block_bytes(UInt32(bits), UInt32(subspaces), UInt32(width), hasScales)
             let blockCount = (rows + width - 1) / width
             memory = GuardedMemory(byteCount: blockByteCount * blockCount)
             for i in 0 ..< memory.byteCount { memory.start.storeBytes(of: UInt8.random(in: 0 ... 255, using: &random), toByteOffset: i, as: UInt8.self) }
@@ -32,6 +33,7 @@ struct PQScanTests {
             run.width = UInt32(width)
             run.subspaces = UInt32(subspaces)
             run.slot_count = UInt32(rows)
+            run.has_scales = hasScales
             self.run = run
             let codeByteCount = subspaces * bits / 8
             for row in 0 ..< rows {
@@ -40,9 +42,11 @@ struct PQScanTests {
                     let byte = block.load(fromByteOffset: (bits == 8 ? m : m / 2) * width + v, as: UInt8.self)
                     return bits == 8 ? byte : m % 2 == 0 ? byte & 15 : byte >> 4
                 })
-                terms.append(block.load(fromByteOffset: codeByteCount * width + v, as: UInt8.self))
+                if hasScales { scales.append(block.load(fromByteOffset: codeByteCount * width + v, as: UInt8.self)) }
+                let termOffset = (codeByteCount + (hasScales ? 1 : 0)) * width
+                terms.append(block.load(fromByteOffset: termOffset + v, as: UInt8.self))
                 let slot = UInt32((row * 7) % rows)
-                block.storeBytes(of: slot, toByteOffset: codeByteCount * width + width + 4 * v, as: UInt32.self)
+                block.storeBytes(of: slot, toByteOffset: termOffset + width + 4 * v, as: UInt32.self)
                 slots.append(slot)
             }
         }
@@ -61,9 +65,10 @@ struct PQScanTests {
     func agrees(bits: Int) {
         var random = SeededGenerator(seed: .random(in: 0 ... .max))
         print("PQScanTests seed \(random.seed)")
-        for (subspaces, width, rows) in [(2, 64, 64), (2, 16, 1), (4, 64, 200), (6, 32, 31), (16, 64, 1000), (32, 48, 47), (64, 64, 333), (96, 16, 16), (254, 64, 130)] {
+        for (subspaces, width, rows) in [(2, 64, 64), (2, 16, 1), (4, 64, 200), (6, 32, 31), (16, 64, 1000), (32, 48, 47), (64, 64, 333), (96, 16, 16), (254, 64, 130), (2, 8, 8), (18, 8, 5), (16, 24, 23), (8, 40, 33), (30, 56, 55)] {
             // A multiple of 7 rows would give slots twice.
-            let blocks = Blocks(&random, bits: bits, subspaces: subspaces, width: width, rows: rows)
+            let hasScales = Bool.random(using: &random)
+            let blocks = Blocks(&random, bits: bits, subspaces: subspaces, width: width, rows: rows, hasScales: hasScales)
             for queryCount in [1, 2, 3, 5, 7] {
                 let tables = (0 ..< queryCount).map { _ in Self.table(&random, subspaces: subspaces, codes: 1 << bits) }
                 let factor = Float.random(in: 0 ... 20, using: &random)
@@ -71,6 +76,8 @@ struct PQScanTests {
                 let allowed = (0 ..< rows / 64 + 1).map { _ in UInt64.random(in: 0 ... .max, using: &random) }
                 let deleted = (0 ..< rows / 64 + 1).map { _ in UInt64.random(in: 0 ... .max, using: &random) & UInt64.random(in: 0 ... .max, using: &random) }
                 let filters = Bool.random(using: &random)
+                // Half of the greatest sum at least, so that no difference from it leaves 16 bits.
+                let center = hasScales ? Int.random(in: min(32_767, subspaces / 2 * 128) ... 32_767, using: &random) : 0
                 var expected: [[UInt64]] = []
                 for table in tables {
                     var keys: [UInt64] = []
@@ -79,6 +86,7 @@ struct PQScanTests {
                         if filters, allowed[slot / 64] >> UInt64(slot % 64) & 1 == 0 || deleted[slot / 64] >> UInt64(slot % 64) & 1 == 1 { continue }
                         var sum = 0
                         for m in 0 ..< subspaces { sum += Int(table[m << bits + Int(blocks.codes[row][m])]) }
+                        if hasScales { sum = center + ((sum - center) * Int(blocks.scales[row]) + 128) >> 8 }
                         sum = min(65535, sum + (Int(blocks.terms[row]) * Int(256 * factor + 0.5)) >> 8)
                         keys.append(nt_key(-3 + 0.5 * Float(sum), UInt32(slot)))
                     }
@@ -100,6 +108,7 @@ struct PQScanTests {
                         var query = nt_pq_query()
                         query.table = UnsafePointer(held + (number * subspaces) << bits)
                         query.threshold = .infinity
+                        query.center = UInt32(center)
                         query.keep = UInt32(keep)
                         query.capacity = UInt32(capacity)
                         query.keys = keys + number * capacity
@@ -237,7 +246,7 @@ struct PQScanTests {
             let values = (0 ..< subspaces * codes).map { _ in Float.random(in: -5 ... 5, using: &random) }
             var table = [UInt8](repeating: 77, count: (subspaces + 1) / 2 * 2 * codes)
             var offset: Float = 0
-            let step = nt_pq_quantize(values, UInt32(subspaces), UInt32(codes), UInt32(limit), &table, &offset)
+            let step = nt_pq_quantize(values, UInt32(subspaces), UInt32(codes), UInt32(limit), 0, &table, &offset)
             var leastSum: Float = 0, mostSum = 0
             for m in 0 ..< subspaces {
                 let row = values[m * codes ..< (m + 1) * codes]
@@ -257,7 +266,7 @@ struct PQScanTests {
         // All alike: a step of some size, entries of zero.
         var table = [UInt8](repeating: 9, count: 32)
         var offset: Float = 0
-        #expect(nt_pq_quantize([Float](repeating: 2, count: 32), 2, 16, 1000, &table, &offset) > 0)
+        #expect(nt_pq_quantize([Float](repeating: 2, count: 32), 2, 16, 1000, 0, &table, &offset) > 0)
         #expect(table.allSatisfy { $0 == 0 } && offset == 4)
     }
 }

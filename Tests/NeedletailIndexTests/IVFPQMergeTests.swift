@@ -5,11 +5,11 @@ import Testing
 
 @Suite("IVFPQMerge")
 struct IVFPQMergeTests {
-    @Test("merges in any steps, with rows deleted between them, list what is alive and find what exact search finds", arguments: [4, 8])
-    func merges(bits: Int) throws {
+    @Test("merges in any steps, with rows deleted between them, list what is alive and find what exact search finds", arguments: [IVFPQCode.pq(bits: 4), .pq(bits: 8), .rabitq(bits: 1), .rabitq(bits: 4)])
+    func merges(code: IVFPQCode) throws {
         var random = SeededGenerator(seed: .random(in: 0 ... .max))
         print("IVFPQMergeTests seed \(random.seed)")
-        let test = IVFPQSearchTests.Case(metric: .l2, element: .f32, bits: bits)
+        let test = IVFPQSearchTests.Case(metric: .l2, element: .f32, bits: code.bits, kind: code.kind)
         let count = 6000
         let table = IVFPQSearchTests.clustered(test, dimension: 20, count: count, &random)
         var dead = Bitmap(count: count) { _ in false }
@@ -17,7 +17,7 @@ struct IVFPQMergeTests {
         func source() -> IVFPQSource {
             IVFPQSource(vectors: table.vectors(first: covered), dimension: 20, metric: .l2, element: .f32, deleted: dead.held)
         }
-        var build = try IVFPQBuilder(source(), options: IVFPQOptions(nlist: 7, subspaces: 5, bits: bits)).build()
+        var build = try IVFPQBuilder(source(), options: test.options(nlist: 7, subspaces: 5)).build()
         var index = try build.index(vectors: table.vectors)
         // Small steps too, so that lists gather more runs than they may have.
         for step in [0, 1, 63, 700, 5, 640, 800, 30, 1000, 300, 900] {

@@ -9,13 +9,21 @@ struct IVFPQSearchTests {
         let element: Element
         let bits: Int
         var rotates = false
-        var testDescription: String { "\(metric), \(element), \(bits) bits\(rotates ? ", rotated" : "")" }
+        var kind = IVFPQCode.Kind.pq
+        var testDescription: String { "\(metric), \(element), \(kind) of \(bits) bits\(rotates ? ", rotated" : "")" }
+
+        func options(nlist: Int, subspaces: Int) -> IVFPQOptions {
+            if kind == .rabitq { return IVFPQOptions(nlist: nlist, rabitqBits: bits) }
+            return IVFPQOptions(nlist: nlist, subspaces: subspaces, bits: bits, rotates: rotates)
+        }
     }
 
     static let cases: [Case] = [
         Case(metric: .l2, element: .f32, bits: 4), Case(metric: .cosine, element: .f16, bits: 4), Case(metric: .dot, element: .f32, bits: 4),
         Case(metric: .l2, element: .i8, bits: 8), Case(metric: .cosine, element: .f32, bits: 8), Case(metric: .dot, element: .f16, bits: 8),
         Case(metric: .l2, element: .f32, bits: 4, rotates: true),
+        Case(metric: .l2, element: .f32, bits: 1, kind: .rabitq), Case(metric: .cosine, element: .f16, bits: 2, kind: .rabitq),
+        Case(metric: .dot, element: .f32, bits: 4, kind: .rabitq), Case(metric: .l2, element: .i8, bits: 4, kind: .rabitq),
     ]
 
     /// Vectors about some centres, so that lists mean something.
@@ -41,7 +49,7 @@ struct IVFPQSearchTests {
         for (dimension, count, nlist, subspaces) in [(7, 90, 3, 3), (16, 700, 9, 4), (33, 2000, 30, 11), (48, 3000, 1, 24)] {
             let table = Self.clustered(test, dimension: dimension, count: count, &random)
             let gone = Bitmap(count: count) { _ in Int.random(in: 0 ..< 10, using: &random) == 0 }
-            let options = IVFPQOptions(nlist: nlist, subspaces: subspaces, bits: test.bits, rotates: test.rotates)
+            let options = test.options(nlist: nlist, subspaces: subspaces)
             let build = try IVFPQBuilder(table.source(deleted: gone), options: options).build()
             let index = try build.index(vectors: table.vectors)
             #expect(index.listedSlots == (0 ..< count).filter { !gone.contains($0) }.map(UInt32.init))
@@ -70,7 +78,7 @@ struct IVFPQSearchTests {
         print("IVFPQSearchTests seed \(random.seed)")
         let (dimension, count, nlist) = (32, 4000, 40)
         let table = Self.clustered(test, dimension: dimension, count: count, &random)
-        let options = IVFPQOptions(nlist: nlist, subspaces: 8, bits: test.bits, rotates: test.rotates)
+        let options = test.options(nlist: nlist, subspaces: 8)
         let index = try IVFPQBuilder(table.source(), options: options).build().index(vectors: table.vectors)
         let deleted = Bitmap(count: count) { _ in Int.random(in: 0 ..< 5, using: &random) == 0 }
         for queryCount in [1, 3, 100] {

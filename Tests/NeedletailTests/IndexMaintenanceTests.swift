@@ -16,7 +16,7 @@ import Testing
             try await sample.insert(first ..< end)
             #expect(try await things.optimize().mergedCount == end - first)
         }
-        func recalls(_ index: IndexInformation) -> [Double] { index.calibration.filter { $0.k == 10 && $0.efSearch >= 96 }.map(\.recall) }
+        func recalls(_ index: IndexInformation) -> [Double] { index.calibration.filter { $0.k == 10 && $0.efSearch ?? 0 >= 96 }.map(\.recall) }
         let grown = recalls(try #require(try things.index()))
         let fresh = recalls(try await things.createIndex(description))
         #expect(grown.count == fresh.count)

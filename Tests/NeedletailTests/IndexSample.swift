@@ -81,6 +81,6 @@ struct IndexSample {
 extension SearchPlan {
     /// Whether the index was used.
     var isThroughIndex: Bool {
-        if case .hnsw = self { true } else { false }
+        if case .exact = self { false } else { true }
     }
 }

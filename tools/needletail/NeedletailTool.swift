@@ -15,7 +15,7 @@ struct RootCommand: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             CreateCommand.self, LoadCommand.self, ImagesCommand.self, IndexCommand.self, SearchCommand.self, BenchCommand.self,
-            InfoCommand.self, CheckCommand.self, OptimizeCommand.self,
+            InfoCommand.self, CheckCommand.self, OptimizeCommand.self, ShellCommand.self,
         ])
 
     /// Runs the command, and turns whatever fails into a line on standard error and an exit status.

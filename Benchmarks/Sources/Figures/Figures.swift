@@ -12,10 +12,11 @@ struct Figures {
             case "batch": try BatchFigure(arguments.dropFirst()).serve()
             case "insert": try await InsertFigure(arguments.dropFirst()).run()
             case "index": try await IndexFigure(arguments.dropFirst()).run()
+            case "plan": try await PlanFigure(arguments.dropFirst()).run()
             case "first": try FirstQueryFigure(arguments.dropFirst()).run()
             case "sgemm": SgemmFigure().run()
             case "embed": try EmbedFigure(arguments.dropFirst()).run()
-            default: throw Usage("Figures open|scan|batch|insert|index|first|sgemm|embed ARGUMENT...")
+            default: throw Usage("Figures open|scan|batch|insert|index|plan|first|sgemm|embed ARGUMENT...")
             }
         } catch {
             FileHandle.standardError.write(Data("Figures: \(error)\n".utf8))

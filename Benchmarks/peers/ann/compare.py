@@ -2,10 +2,12 @@
 """Measures approximate search of Needletail and of the field's libraries on one set of vectors, in one run.
 
     compare SET [--metric l2|cosine] [--k 10] [--threads 1,2] [--m 16] [--ef-construction 200] [--build-threads 1,2]
-            [--recalls 0.8,0.9,0.95,0.99] [--ef 10,16,...] [--rounds 3] [--only NAME,...] [--skip NAME,...]
+            [--recalls 0.8,0.9,0.95,0.99] [--ef 10,14,...] [--rounds 3] [--seconds 0.5] [--only NAME,...] [--skip NAME,...]
             [--rebuild NAME,...] [--build-only] [--out FOLDER] [--tool NEEDLETAIL] [--python PYTHON]
+    compare --family ivfpq SET [--nlist N] [--code-bytes N] [--nprobe 4,6,...] [--batches 1,1000] [the options above]
 
-SET is a folder with base, query and truth.ivecs, vectors as .fvecs, .bvecs or .npy. Every contender builds its index once, into
+The first form compares graphs, query by query; the second inverted lists of product-quantization codes that all have the same
+nlist and size, query by query and in batches. SET is a folder with base, query and truth.ivecs, vectors as .fvecs, .bvecs or .npy. Every contender builds its index once, into
 FOLDER, and is measured there again by later calls. Rounds go over all contenders in turn, so that what disturbs the machine
 disturbs all alike; a figure is the median of its rounds. Printed are tables with ratios to hnswlib and to the best peer; FOLDER
 receives points.jsonl, builds.jsonl, table.txt and a plot of recall and QPS for each number of threads.
@@ -13,6 +15,7 @@ receives points.jsonl, builds.jsonl, table.txt and a plot of recall and QPS for 
 
 import argparse
 import json
+import math
 import os
 import sys
 import time
@@ -21,10 +24,11 @@ import contenders
 import curves
 import tables
 import vectorset
-from needletail import Needletail
+from needletail import Graph, InvertedLists
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-LADDER = "10,14,20,28,40,56,80,112,160,224,320,448,640,896"
+EF_LADDER = "10,14,20,28,40,56,80,112,160,224,320,448,640,896"
+NPROBE_LADDER = "4,6,8,12,16,24,32,48,64,96,128,192,256"
 
 
 def numbers(kind):
@@ -43,15 +47,20 @@ def numbers(kind):
 def parse_arguments():
     arguments = argparse.ArgumentParser(prog="compare", usage=__doc__.split("\n\n")[1].strip(), description=__doc__.split("\n\n")[2])
     arguments.add_argument("set")
+    arguments.add_argument("--family", choices=("graph", "ivfpq"), default="graph")
     arguments.add_argument("--metric", choices=vectorset.METRICS)
     arguments.add_argument("-k", "--k", type=int, default=10)
     arguments.add_argument("--threads", type=numbers(int), default=[1, 2])
     arguments.add_argument("--build-threads", type=numbers(int), default=[1, 2])
     arguments.add_argument("--m", type=int, default=16)
     arguments.add_argument("--ef-construction", type=int, default=200)
-    arguments.add_argument("--recalls", type=numbers(float), default=[0.8, 0.9, 0.95, 0.99])
-    arguments.add_argument("--ef", type=numbers(int), default=numbers(int)(LADDER), help="the ladder of efSearch")
-    arguments.add_argument("--enough", type=float, default=0.999, help="the recall at which a ladder ends")
+    arguments.add_argument("--ef", type=numbers(int), default=numbers(int)(EF_LADDER), help="the ladder of efSearch")
+    arguments.add_argument("--nlist", type=int, help="default: the power of two nearest to 4·√n")
+    arguments.add_argument("--code-bytes", type=int, help="of a vector; default: four bits for every two components")
+    arguments.add_argument("--nprobe", type=numbers(int), default=numbers(int)(NPROBE_LADDER), help="the ladder of nprobe")
+    arguments.add_argument("--batches", type=numbers(int), default=[1, 1000], help="how many queries are asked at once")
+    arguments.add_argument("--recalls", type=numbers(float))
+    arguments.add_argument("--enough", type=float, help="the recall at which a ladder ends")
     arguments.add_argument("--seconds", type=float, default=0.5, help="how long a point is measured in a round at least")
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--only", default="", help="parts of names, any case; =NAME is exactly that one")
@@ -62,13 +71,42 @@ def parse_arguments():
     arguments.add_argument("--tool", default="needletail")
     options = arguments.parse_args()
     options.set = os.path.abspath(options.set)
+    options.metric = options.metric or metric_of(options.set)
+    FAMILIES[options.family](options)
     name = os.path.basename(options.set)
-    options.metric = options.metric or _metric_of(options.set)
-    options.out = os.path.abspath(options.out or os.path.join(HERE, "..", "..", "results", f"compare-{name}"))
+    folder = f"compare-{name}" if options.family == "graph" else f"compare-{options.family}-{name}"
+    options.out = os.path.abspath(options.out or os.path.join(HERE, "..", "..", "results", folder))
     return options
 
 
-def _metric_of(folder):
+def _graphs(options):
+    """What a comparison of graphs asks of everyone, and who takes part."""
+    options.shape = {"m": options.m, "ef_construction": options.ef_construction}
+    options.shape_name = f"m{options.m}-efc{options.ef_construction}"
+    options.shape_words = f"M = {options.m}, efConstruction = {options.ef_construction}"
+    options.knob, options.ladder, options.batches = "efSearch", options.ef, [None]
+    options.recalls, options.enough = options.recalls or [0.8, 0.9, 0.95, 0.99], options.enough or 0.999
+    options.baseline, options.index_alone = "hnswlib", False
+    options.peers, options.ours = contenders.GRAPHS, [(Graph, choice) for choice in (None, "none", "sq8", "rabitq")]
+
+
+def _inverted_lists(options):
+    count, dimension = vectorset.shape(vectorset.find(options.set, "base"))
+    nlist = options.nlist or 1 << round(math.log2(4 * math.sqrt(count)))
+    code_bytes = options.code_bytes or dimension // 4
+    options.shape = {"nlist": nlist, "code_bytes": code_bytes}
+    options.shape_name = f"nlist{nlist}-bytes{code_bytes}"
+    options.shape_words = f"nlist = {nlist}, codes of {code_bytes} bytes"
+    options.knob, options.ladder = "nprobe", options.nprobe
+    options.recalls, options.enough = options.recalls or [0.9, 0.95], options.enough or 0.99
+    options.baseline, options.index_alone = "Faiss fast-scan", True
+    options.peers, options.ours = contenders.INVERTED_LISTS, [(InvertedLists, None)]
+
+
+FAMILIES = {"graph": _graphs, "ivfpq": _inverted_lists}
+
+
+def metric_of(folder):
     """The metric that info.json names; without it, l2."""
     try:
         with open(os.path.join(folder, "info.json")) as file:
@@ -84,8 +122,8 @@ def named(text):
 
 
 def select(options):
-    everyone = [contenders.Peer(name, module, variant, options) for name, module, variant in contenders.PEERS]
-    everyone += [Needletail(quantization, options) for quantization in (None, "none", "sq8", "rabitq")]
+    everyone = [contenders.Peer(name, module, variant, options) for name, module, variant in options.peers]
+    everyone += [ours(choice, options) for ours, choice in options.ours]
     chosen = [one for one in everyone if (not options.only or named(options.only)(one)) and not named(options.skip)(one)]
     if not chosen:
         sys.exit(f"compare: nobody is named so; there are {', '.join(one.name for one in everyone)}")
@@ -160,7 +198,8 @@ def claim_folder(options):
 def main():
     options = parse_arguments()
     field = select(options)
-    options.raw_bytes = 4 * vectorset.element_count(vectorset.find(options.set, "base"))
+    options.count, dimension = vectorset.shape(vectorset.find(options.set, "base"))
+    options.raw_bytes = 4 * options.count * dimension
     claim_folder(options)
     records, ready = build_missing(field, options)
     write_lines(os.path.join(options.out, "builds.jsonl"), records)

@@ -8,9 +8,9 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
-# Name, module, what sets this variant apart. Every graph gets the same M (degree 2·M where there is one level) and
-# efConstruction.
-PEERS = [
+# For each family: name, module, what sets this variant apart. Every graph gets the same M (degree 2·M where there is one level)
+# and efConstruction; all inverted lists the same nlist and size of codes.
+GRAPHS = [
     ("hnswlib", "peer_hnswlib", {}),
     ("Faiss HNSW", "peer_faiss", {"kind": "f32"}),
     ("Faiss HNSW SQ8", "peer_faiss", {"kind": "sq8"}),
@@ -25,6 +25,13 @@ PEERS = [
     ("Zvec RaBitQ", "peer_zvec", {"kind": "rabitq"}),
     ("SymphonyQG", "peer_rabitqlib", {"kind": "symphonyqg"}),
     ("RaBitQ HNSW", "peer_rabitqlib", {"kind": "hnsw", "bits": 8}),
+]
+INVERTED_LISTS = [
+    ("Faiss fast-scan", "peer_faiss_ivfpq", {}),
+    ("Faiss fast-scan (HNSW lists)", "peer_faiss_ivfpq", {"coarse": "_HNSW32"}),
+    ("Faiss IVF-PQ 8-bit", "peer_faiss_ivfpq", {"form": "8-bit"}),
+    ("LanceDB 4-bit", "peer_lancedb", {"bits": 4}),
+    ("LanceDB 8-bit", "peer_lancedb", {"bits": 8}),
 ]
 
 
@@ -41,8 +48,7 @@ class Contender:
         self.ours = False
 
     def folder(self, threads):
-        shape = f"m{self.options.m}-efc{self.options.ef_construction}-threads{threads}"
-        return os.path.join(self.options.out, "indexes", self.slug, shape)
+        return os.path.join(self.options.out, "indexes", self.slug, f"{self.options.shape_name}-threads{threads}")
 
     def path(self, threads):
         return os.path.join(self.folder(threads), "index")
@@ -85,8 +91,7 @@ class Peer(Contender):
         options = self.options
         request = {
             "do": do, "module": self.module, "variant": self.variant, "set": options.set, "metric": options.metric, "k": options.k,
-            "m": options.m, "ef_construction": options.ef_construction, "path": self.path(threads), "threads": threads,
-            "ladder": options.ef, **more,
+            "shape": options.shape, "path": self.path(threads), "threads": threads, "ladder": options.ladder, **more,
         }
         command = [sys.executable, os.path.join(HERE, "worker.py"), json.dumps(request)]
         log = os.path.join(options.out, f"{self.slug}.log")
@@ -94,7 +99,7 @@ class Peer(Contender):
             process = subprocess.run(command, stdout=subprocess.PIPE, stderr=errors, text=True)
         answers = [json.loads(line) for line in process.stdout.splitlines()]
         if process.returncode != 0 or not answers:
-            raise Failed(_last_line(log) or f"ended with status {process.returncode}")
+            raise Failed(last_line(log) or f"ended with status {process.returncode}")
         return answers
 
     def make(self, threads):
@@ -107,11 +112,12 @@ class Peer(Contender):
         """A line for every point and number of threads, and the memory that the index takes."""
         options = self.options
         first, *lines = self.ask(
-            "search", options.build_threads[0], points=points, thread_counts=options.threads, seconds=options.seconds, enough=options.enough)
+            "search", options.build_threads[0], points=points, thread_counts=options.threads,
+            batches=options.batches, seconds=options.seconds, enough=options.enough)
         return lines, first["memory_bytes"]
 
 
-def _last_line(path):
+def last_line(path):
     with open(path, errors="replace") as log:
         lines = [line.strip() for line in log if line.strip()]
     # Above a traceback a library may have said more plainly what is the matter.

@@ -1,14 +1,18 @@
-"""From measured points to figures at a fixed recall."""
+"""From measured points to figures at a fixed recall. A mode is how queries are asked: by how many threads, how many at once."""
 
 import math
 import statistics
 
 
+def mode(point):
+    return point["threads"], point.get("batch")
+
+
 def medians(lines):
-    """One point for each parameter and number of threads out of the rounds' lines: the median of every figure."""
+    """One point for each parameter and mode out of the rounds' lines: the median of every figure."""
     groups = {}
     for line in lines:
-        groups.setdefault((line["name"], str(line["parameter"]), line["threads"]), []).append(line)
+        groups.setdefault((line["name"], str(line["parameter"]), mode(line)), []).append(line)
     points = []
     for group in groups.values():
         point = dict(group[0], rounds=len(group))
@@ -53,8 +57,8 @@ def worth_repeating(points, recalls, enough):
     lowest recall asked for, and all but the first that has enough.
     """
     chosen = set()
-    for threads in {point["threads"] for point in points}:
-        here = [point for point in points if point["threads"] == threads]
+    for one in {mode(point) for point in points}:
+        here = [point for point in points if mode(point) == one]
         curve = [
             point for point in here
             if not any(other["recall"] >= point["recall"] and other["qps"] > 1.3 * point["qps"] for other in here)

@@ -6,6 +6,8 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import unittest
 import xml.dom.minidom
 
@@ -16,6 +18,7 @@ sys.path[:0] = [HERE, os.path.join(HERE, "..", "..")]
 import curves
 import plot
 import vectorset
+import worker
 from vectorfiles import write_vectors
 
 
@@ -56,11 +59,28 @@ class VectorSetTests(unittest.TestCase):
             for ending in (".bvecs", ".fvecs", ".npy"):
                 path = os.path.join(folder, "base" + ending)
                 np.testing.assert_array_equal(vectorset.read(path, "l2"), rows)
-                self.assertEqual(vectorset.element_count(path), 12)
+                self.assertEqual(vectorset.shape(path), (3, 4))
                 np.testing.assert_allclose(np.linalg.norm(vectorset.read(path, "cosine"), axis=1), 1, rtol=1e-6)
 
     def test_recall_counts_rows_whatever_their_order(self):
         self.assertEqual(vectorset.recall(np.array([[3, 1], [5, 6]]), np.array([[1, 3], [5, 7]])), 0.75)
+
+
+class SharedClockTests(unittest.TestCase):
+    def test_every_thread_asks_its_own_share_and_the_clock_ends_a_slow_one(self):
+        asked = []
+
+        def search(query, k):
+            asked.append((threading.get_ident(), int(query[0])))
+            time.sleep(0.01)
+
+        queries = np.arange(200, dtype=np.float32).reshape(100, 2)
+        count, seconds, times = worker.asked_one_by_one(search, lambda: None, queries, 10, 2, 0.2)
+        self.assertLess(count, 100)
+        self.assertEqual(count, len(times))
+        self.assertAlmostEqual(seconds, 0.2, delta=0.1)
+        self.assertEqual(len({thread for thread, _ in asked}), 2)
+        self.assertLessEqual({0, 100}, {place for _, place in asked})
 
 
 TOOL = """#!/usr/bin/env python3
@@ -70,9 +90,14 @@ after = lambda name: words[words.index(name) + 1]
 if words[0] == "load":
     open(words[1], "w").write("vectors")
 elif words[0] == "index":
-    if after("--type") != "hnsw" or "rabitq" in words:
+    if "rabitq" in words:
         sys.exit("Error: no such quantization")
     open(words[1], "a").write("graph")
+elif words[0] == "bench" and "--nprobe" in words:
+    batch = int(after("--batch")) if "--batch" in words else 1
+    for nprobe in map(int, after("--nprobe").split(",")):
+        print(json.dumps({"index": "ivfpq", "parameter": f"nprobe={nprobe},refine={after('--refine')}", "k": 10, "threads": int(after("--threads")),
+                          "queries": 4, "recall": 1 - 1 / nprobe, "qps": (1e5 + batch) / nprobe, "p50_us": nprobe, "p99_us": nprobe}))
 elif words[0] == "bench":
     for ef in map(int, after("--ef").split(",")):
         print(json.dumps({"index": "hnsw", "parameter": ef, "k": 10, "threads": int(after("--threads")), "queries": 4,
@@ -80,19 +105,39 @@ elif words[0] == "bench":
 """
 
 
+def small_set(folder):
+    """A set of a few rows, a stand-in for the tool, and the words of a command that measures one with the other."""
+    tool = os.path.join(folder, "needletail")
+    with open(tool, "w") as file:
+        file.write(TOOL)
+    os.chmod(tool, stat.S_IRWXU)
+    rows = np.arange(64, dtype=np.float32).reshape(16, 4)
+    write_vectors(os.path.join(folder, "base.fvecs"), rows)
+    write_vectors(os.path.join(folder, "query.fvecs"), rows[:2])
+    write_vectors(os.path.join(folder, "truth.ivecs"), np.tile(np.arange(10, dtype=np.int32), (2, 1)))
+    out = os.path.join(folder, "out")
+    return out, [sys.executable, os.path.join(HERE, "compare.py"), folder, "--only", "needletail", "--out", out, "--tool", tool]
+
+
 class CommandTests(unittest.TestCase):
+    def test_inverted_lists_are_measured_alone_and_in_batches(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out, command = small_set(folder)
+            words = ["--family", "ivfpq", "--nlist", "16", "--nprobe", "4,8,16,32", "--batches", "1,1000", "--recalls", "0.8,0.9"]
+            run = subprocess.run(command + words, capture_output=True, text=True)
+            self.assertEqual(run.returncode, 0, run.stderr)
+            with open(os.path.join(out, "points.jsonl")) as file:
+                lines = [json.loads(line) for line in file]
+            self.assertEqual({(line["threads"], line["batch"]) for line in lines}, {(1, 1), (2, 1), (1, 1000), (2, 1000)})
+            # More lists than there are is not asked for; of points alike in recall and rate, all may matter.
+            self.assertEqual({tuple(line["parameter"]) for line in lines}, {(nprobe, factor) for nprobe in (4, 8, 16) for factor in (4, 10, 25)})
+            self.assertIn("QPS, 2 threads, batches of 1,000", run.stdout)
+            self.assertIn("index: bytes a vector", run.stdout)
+            self.assertTrue(os.path.exists(os.path.join(out, "recall-qps-1-thread-batch-1000.svg")))
+
     def test_the_command_measures_needletail_through_its_tool_and_reports_who_fails(self):
         with tempfile.TemporaryDirectory() as folder:
-            tool = os.path.join(folder, "needletail")
-            with open(tool, "w") as file:
-                file.write(TOOL)
-            os.chmod(tool, stat.S_IRWXU)
-            rows = np.arange(64, dtype=np.float32).reshape(16, 4)
-            write_vectors(os.path.join(folder, "base.fvecs"), rows)
-            write_vectors(os.path.join(folder, "query.fvecs"), rows[:2])
-            write_vectors(os.path.join(folder, "truth.ivecs"), np.tile(np.arange(10, dtype=np.int32), (2, 1)))
-            out = os.path.join(folder, "out")
-            command = [sys.executable, os.path.join(HERE, "compare.py"), folder, "--only", "needletail", "--out", out, "--tool", tool]
+            out, command = small_set(folder)
             first = subprocess.run(command, capture_output=True, text=True)
             self.assertEqual(first.returncode, 0, first.stderr)
             self.assertIn("needletail (rabitq): not built with one thread: needletail index ended with status 1: Error: no such quantization", first.stdout)

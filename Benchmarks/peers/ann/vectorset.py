@@ -31,13 +31,13 @@ def read(path, metric):
     return rows
 
 
-def element_count(path):
-    """How many numbers the file's rows hold together."""
+def shape(path):
+    """How many rows the file holds, and how many numbers each of them."""
     if path.endswith(".npy"):
-        return int(np.load(path, mmap_mode="r").size)
+        return np.load(path, mmap_mode="r").shape
     dimension = int(np.fromfile(path, dtype="<i4", count=1)[0])
     width = 4 if path.endswith(".fvecs") else 1
-    return os.path.getsize(path) // (4 + dimension * width) * dimension
+    return os.path.getsize(path) // (4 + dimension * width), dimension
 
 
 def read_truth(folder, k):

@@ -5,23 +5,29 @@
 
 Answers with JSON lines on standard output. A peer is a module with a class `Peer`:
 
-    Peer(dimension, metric, m, ef_construction, **variant)    the metric is "l2" or "cosine"; for the latter rows have unit length
+    Peer(dimension, metric, **shape, **variant)    the metric is "l2" or "cosine"; for the latter rows have unit length; the shape
+                             is what all contenders of the family share: m and ef_construction, or nlist and code_bytes
     prepare(base, path)      optional: takes the rows in where that is apart from building, as databases do
     build(base, threads)     builds; wall and CPU time of this are the build's
     save(path), load(path)   a file or a folder
     set(parameter, threads)  what the next searches use: an element of `ladder()`, a number of threads
     search(queries, k)       rows of the k nearest, in whatever way is fastest for the library when every query is one by itself
     search_one(query, k)     one query, for latencies; by default search() with one row
-    ladder(default)          optional: values in place of the command's ladder of efSearch
+    ladder(default)          optional: values in place of the command's ladder of efSearch or nprobe
+    index_bytes(path)        optional: what of the saved bytes is index, apart from the rows themselves
+    confine(threads)         optional: keeps a library to so many threads that set() cannot tell
     version()                a line that says what is measured
 """
 
 import importlib
+import itertools
 import json
 import os
 import resource
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -42,7 +48,7 @@ class Worker:
     def make_peer(self, dimension):
         request = self.request
         module = importlib.import_module(request["module"])
-        self.peer = module.Peer(dimension, self.metric, request["m"], request["ef_construction"], **request["variant"])
+        self.peer = module.Peer(dimension, self.metric, **request["shape"], **request["variant"])
 
     def read_queries(self):
         self.queries = vectorset.read(vectorset.find(self.request["set"], "query"), self.metric)
@@ -68,14 +74,16 @@ class Worker:
         line = {"threads": threads, "wall_s": round(wall, 2), "cpu_s": round(cpu, 2), "prepare_s": round(taken_in, 2)}
         line["version"] = self.peer.version()
         self.peer.save(path)
-        line["bytes"] = _byte_count(path)
+        line["bytes"] = byte_count(path)
+        if hasattr(self.peer, "index_bytes"):
+            line["index_bytes"] = self.peer.index_bytes(path)
         self.answer(line)
 
     def recalls(self):
         """Recall along the ladder without the clock: what a build with more threads is compared by."""
         self.load()
         for parameter in self.ladder():
-            self.peer.set(parameter, 1)
+            self.use(parameter, 1)
             found = self.peer.search(self.queries, self.request["k"])
             self.answer({"parameter": parameter, "recall": round(vectorset.recall(found, self.truth), 5)})
 
@@ -84,7 +92,7 @@ class Worker:
         self.make_peer(self.queries.shape[1])
         before = _private_bytes()
         self.peer.load(self.request["path"])
-        self.peer.set(self.ladder()[0], 1)
+        self.use(self.ladder()[0], 1)
         self.peer.search(self.queries, self.request["k"])
         self.answer({"version": self.peer.version(), "memory_bytes": _private_bytes() - before})
 
@@ -92,9 +100,15 @@ class Worker:
         self.load()
         wanted = self.request["points"]
         for parameter in self.ladder() if wanted is None else wanted:
-            for threads in self.request["thread_counts"]:
-                line = self.point(parameter, threads)
-                self.answer(line)
+            found = None
+            for batch in self.request["batches"]:
+                for threads in self.request["thread_counts"]:
+                    if batch is None:
+                        line = self.point(parameter, threads)
+                    else:
+                        found = self.found(parameter) if found is None else found
+                        line = self.point_of_batches(parameter, threads, batch, found)
+                    self.answer(line)
             if wanted is None and line["recall"] >= self.request["enough"]:
                 break
 
@@ -116,6 +130,54 @@ class Worker:
             line |= {"p50_us": round(float(p50), 1), "p99_us": round(float(p99), 1)}
         return line
 
+    def found(self, parameter):
+        """The answers to all queries without the clock, by all threads there are: recall is the same however they are asked."""
+        self.use(parameter, max(self.request["thread_counts"]))
+        return np.asarray(self.peer.search(self.queries, self.request["k"]))
+
+    def use(self, parameter, threads):
+        if hasattr(self.peer, "confine"):
+            self.peer.confine(threads)
+        self.peer.set(parameter, threads)
+
+    def point_of_batches(self, parameter, threads, batch, found):
+        """Queries asked one after another by each thread (a batch of 1), or many at a time by one call that has all threads.
+
+        A slow library is not asked all queries over and over: the clock ends a point in the middle of a pass.
+        """
+        self.use(parameter, threads)
+        cpu = _cpu_seconds()
+        if batch == 1:
+            asked, seconds, latencies = self.alone(parameter, threads)
+        else:
+            asked, seconds, latencies = *self.together(batch), None
+        line = {"parameter": parameter, "k": self.request["k"], "threads": threads, "batch": batch, "queries": len(self.queries)}
+        line["qps"] = round(asked / seconds, 1)
+        line["cpu_us"] = round((_cpu_seconds() - cpu) / asked * 1e6, 2)
+        line["recall"] = round(vectorset.recall(found, self.truth), 5)
+        if threads == 1 and latencies:
+            p50, p99 = np.percentile(np.array(latencies) / 1000, [50, 99])
+            line |= {"p50_us": round(float(p50), 1), "p99_us": round(float(p99), 1)}
+        return line
+
+    def together(self, batch):
+        """How many queries were asked in batches, and in how many seconds."""
+        batches = [self.queries[start : start + batch] for start in range(0, len(self.queries), batch)]
+        asked, spent = 0, 0.0
+        while spent < self.request["seconds"]:
+            for queries in batches:
+                start = time.perf_counter()
+                self.peer.search(queries, self.request["k"])
+                spent += time.perf_counter() - start
+                asked += len(queries)
+        return asked, spent
+
+    def alone(self, parameter, threads):
+        search = getattr(self.peer, "search_one", None) or (lambda query, k: self.peer.search(query[None, :], k))
+        # A library may keep the number of threads per thread, as OpenMP does.
+        prepare = lambda: self.peer.set(parameter, 1)
+        return asked_one_by_one(search, prepare, self.queries, self.request["k"], threads, self.request["seconds"])
+
     def latencies(self):
         """Microseconds of queries issued one by one, with what the call from Python costs."""
         one = getattr(self.peer, "search_one", None) or (lambda query, k: self.peer.search(query[None, :], k))
@@ -125,6 +187,35 @@ class Worker:
             one(query, k)
             times.append(clock() - start)
         return np.array(times) / 1000
+
+
+def asked_one_by_one(search, prepare, queries, k, threads, seconds):
+    """How many queries were asked by threads that each ask one after another, in how many seconds, and the nanoseconds of each.
+
+    `prepare` is called in each thread first. A slow library is not made to answer all queries: the clock ends it.
+    """
+    clock, together = time.perf_counter_ns, threading.Barrier(threads)
+
+    def ask(share, nanoseconds):
+        prepare()
+        together.wait()
+        times, start = [], clock()
+        before = start
+        for query in itertools.cycle(share):
+            search(query, k)
+            now = clock()
+            times.append(now - before)
+            before = now
+            if now - start >= nanoseconds:
+                return times, start, now
+
+    shares = np.array_split(queries, threads)
+    with ThreadPoolExecutor(threads) as pool:
+        # The first time warms up what each thread keeps.
+        list(pool.map(lambda share: ask(share, 0.1e9 * seconds), shares))
+        parts = list(pool.map(lambda share: ask(share, 1e9 * seconds), shares))
+    times = [time for part in parts for time in part[0]]
+    return len(times), (max(part[2] for part in parts) - min(part[1] for part in parts)) / 1e9, times
 
 
 def _cpu_seconds():
@@ -141,7 +232,7 @@ def _private_bytes():
         return 0
 
 
-def _byte_count(path):
+def byte_count(path):
     if os.path.isfile(path):
         return os.path.getsize(path)
     return sum(os.path.getsize(os.path.join(folder, name)) for folder, _, names in os.walk(path) for name in names)

@@ -116,6 +116,10 @@ typedef struct {
     /// Position from which on a node may not have been expanded; all before have.
     size_t cursor;
     nt_seen seen;
+    /// Of `search` on level 0: nothing is of interest that is farther than d × reach + slack, where d is the distance of the
+    /// `reach_count`-th of the pool; 0: all is.
+    size_t reach_count;
+    float reach, slack;
     /// Lists read, distances computed; added to.
     uint64_t hops, distances;
 

@@ -1,9 +1,10 @@
 // Scans of product-quantized codes by lookup in registers ("fast scan", André, Kermarrec and Le Scouarnec, "Cache locality
 // is not enough", VLDB 2015, and "Quicker ADC", 2019), and the arithmetic of product quantizers.
 //
-// Layout. A list of codes is cut into blocks of `width` rows: 64, or for the last rows of a list 16, 32 or 48. A block is
+// Layout. A list of codes is cut into blocks of `width` rows: 64, or for the last rows of a list a multiple of 8. A block is
 //     codes   4-bit: for each pair of subspaces (2p, 2p + 1), `width` bytes, byte v = code(2p) | code(2p + 1) << 4 of row v;
 //             8-bit: for each subspace, `width` bytes, byte v = code of row v
+//     scales  where the run has them: `width` bytes, byte v what the sum of row v counts, in 256ths
 //     terms   `width` bytes, byte v a number that the table does not hold since it belongs to the row
 //     slots   `width` u32
 // without gaps. The number of subspaces is even: an odd one is filled up with a subspace whose table is zeros.
@@ -13,6 +14,8 @@
 // Sums. A query's table holds one byte per subspace and code. The two bytes that a pair of subspaces looks up are added in
 // eight bits, which saves half of the widening: hence no entry of a table's subspace 2p may exceed 255 less the greatest
 // entry of 2p + 1. The sums of pairs are added in 16 bits, modulo 65,536: `nt_pq_quantize` makes tables that keep clear of it.
+// Where rows have scales, a sum becomes center + ((sum - center) × scale + 128 >> 8): `center` is the sum that stands for
+// zero, 0 to 32,767, and as far from 0 as from the greatest sum, or farther.
 // The term of a row adds (term × term_factor) >> 8, saturating at 65,535. All tiers give the same sums.
 #pragma once
 #include <stdbool.h>
@@ -33,6 +36,7 @@ typedef struct {
     // Of the list at hand; set by `nt_pq_enter`.
     uint32_t limit;            ///< rows whose sum is above it are dropped; at most 65,535
     uint32_t term_factor;      ///< at most 65,535
+    uint32_t center;           ///< of sums, where rows have scales; set once
     float base;                ///< distance = base + step × sum
     float step;
     // The best rows so far.
@@ -48,16 +52,17 @@ typedef struct {
     const uint8_t *blocks;
     size_t stride;             ///< bytes from one block to the next
     size_t rows;               ///< rows in all blocks together, at least 1
-    uint32_t width;            ///< 16, 32, 48 or 64
+    uint32_t width;            ///< a multiple of 8, at most 64
     uint32_t subspaces;        ///< even, at least 2
+    bool has_scales;           ///< whether blocks hold scales
     uint32_t slot_count;       ///< rows of slots from here on, which only damage can cause, are not wanted
     const uint64_t *allowed;   ///< bit by slot: rows of others are not wanted. NULL: all
     const uint64_t *deleted;   ///< bit by slot: rows of these are not wanted. NULL: none
 } nt_pq_run;
 
 /// Bytes of a block.
-static inline size_t nt_pq_block_bytes(uint32_t bits, uint32_t subspaces, uint32_t width) {
-    return (size_t)width * ((size_t)subspaces * bits / 8 + 1 + 4);
+static inline size_t nt_pq_block_bytes(uint32_t bits, uint32_t subspaces, uint32_t width, bool has_scales) {
+    return (size_t)width * ((size_t)subspaces * bits / 8 + (has_scales ? 1 : 0) + 1 + 4);
 }
 
 /// Prepares a query for a list: distance = base + step × (sum of the table + term × term_step / step).
@@ -95,8 +100,9 @@ void nt_pq_encode(const nt_pq_codebook *book, const float *vectors, size_t strid
 
 /// Makes a table of bytes: entry = round((value - least of its subspace) / step), with the one step by which no pair of
 /// subspaces exceeds 255 and no sum `limit`. An odd number of subspaces is filled up by one of zeros. Returns the step and
-/// puts into `offset` the sum of the least values. Values must be finite; the step is never 0.
-float nt_pq_quantize(const float *values, uint32_t subspaces, uint32_t codes, uint32_t limit, uint8_t *table, float *offset);
+/// puts into `offset` the sum of the least values. Values must be finite; the step is at least `least_step`, and never 0.
+float nt_pq_quantize(const float *values, uint32_t subspaces, uint32_t codes, uint32_t limit, float least_step, uint8_t *table,
+                     float *offset);
 
 // MARK: Clustering
 

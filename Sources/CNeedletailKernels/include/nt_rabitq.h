@@ -103,6 +103,12 @@ typedef struct {
     void (*encode)(const float *rotated_node, const float *rotated_neighbor, size_t rotated_dimension, nt_metric metric,
                    void *group, size_t position);
 
+    /// The code of a rotated difference r: `bits` (1, 2 or 4) a component, one byte each. Code c stands for
+    /// c - (2^bits - 1) / 2, and of the vectors that codes stand for the one whose direction is nearest to that of r is
+    /// sought (extended RaBitQ, arXiv 2409.09913), among those that rounding gives in some units. Returns its product with r,
+    /// which is 0 only where r is.
+    float (*quantize)(const float *difference, size_t rotated_dimension, uint32_t bits, uint8_t *codes);
+
     /// Expands the nearest node of the queue, and again, until the next is beyond reach or the budget is spent.
     void (*search)(const nt_rabitq_level *level, nt_rabitq_beam *beam);
 } nt_rabitq;

@@ -12,7 +12,7 @@ final class ReadView: @unchecked Sendable {
     /// Exact search over all slots.
     let flat: FlatIndex
     /// The index, if the collection has one; or why it cannot be used.
-    private let index: Result<GraphIndex?, NeedletailError>
+    private let found: Result<CollectionIndex?, NeedletailError>
     /// The filters that were asked with.
     let filters = FilterCache()
     /// The ids that are integers.
@@ -23,7 +23,7 @@ final class ReadView: @unchecked Sendable {
         let schema = collection.schema
         let column = try storage { () throws(StorageError) in try table.keyColumn() }
         // A damaged index must not keep anyone from the records.
-        do throws(NeedletailError) { index = .success(try GraphIndex(table, collection)) } catch { index = .failure(error) }
+        do throws(NeedletailError) { found = .success(try CollectionIndex(table, collection)) } catch { found = .failure(error) }
         flat = FlatIndex(
             vectors: table.vectors, dimension: schema.dimension, metric: schema.metric.indexMetric, element: schema.element.indexElement)
         keyShift = column.capacityShift
@@ -35,7 +35,7 @@ final class ReadView: @unchecked Sendable {
     deinit { keys.deallocate() }
 
     /// The index, if the collection has one.
-    func graph() throws(NeedletailError) -> GraphIndex? { try index.get() }
+    func index() throws(NeedletailError) -> CollectionIndex? { try found.get() }
 
     /// The view of a table, made now if nobody has asked for it before.
     static func of(_ table: TableSnapshot, _ collection: Collection) throws(NeedletailError) -> ReadView {

@@ -23,46 +23,156 @@ struct SearchExecution {
     /// The plan for what is asked.
     func plan(_ request: SearchRequest) throws(NeedletailError) -> SearchPlan {
         if request.isExact { return exactPlan }
-        let graph = try view.graph()
-        let facts = SearchFacts(liveCount: table.liveCount, matchingCount: matching?.count, failureShare: matching?.failureShare ?? 0, index: graph?.facts)
-        return try SearchPlan.choose(request, facts, calibration: graph?.calibration, collection: collection.name)
+        return try SearchPlan.choose(request, try facts(), collection: collection.name)
+    }
+
+    /// What the plan depends on.
+    func facts() throws(NeedletailError) -> SearchFacts {
+        SearchFacts(
+            liveCount: table.liveCount, matchingCount: matching?.count, failureShare: matching?.failureShare ?? 0,
+            index: try view.index()?.facts)
+    }
+
+    /// A way to search: a plan with the index that it goes through.
+    private enum Way {
+        case exact
+        /// By the codes of all that match, or of all records.
+        case codes(GraphIndex)
+        case graph(GraphIndex, efSearch: Int)
+        /// As before, by those that match alone; a walk that has made `budget` hops is given up.
+        case walk(GraphIndex, MatchingSlots, efSearch: Int, HNSWFilterStrategy, budget: Int?)
+        case lists(ListIndex, nprobe: Int, refineFactor: Int)
+    }
+
+    private func way(_ plan: SearchPlan, k: Int) throws(NeedletailError) -> Way {
+        switch (plan, try view.index()) {
+        case (.hnsw(let efSearch, _, _, _), .graph(let graph)):
+            guard let matching else { return .graph(graph, efSearch: efSearch) }
+            let facts = SearchFacts(
+                liveCount: table.liveCount, matchingCount: matching.count, failureShare: matching.failureShare, index: .graph(graph.facts))
+            let costs = CostModel(facts, graph.facts)
+            return .walk(graph, matching, efSearch: efSearch, costs.strategy, budget: costs.budget(efSearch: efSearch, k: k))
+        case (.codes, .graph(let graph)): return graph.graph.hasCodes ? .codes(graph) : .exact
+        case (.ivfpq(let nprobe, let refineFactor, _, _, _), .lists(let lists)):
+            return .lists(lists, nprobe: nprobe, refineFactor: refineFactor)
+        default: return .exact
+        }
     }
 
     // MARK: Neighbours
 
     /// The `k` nearest, ascending, and the plan that found them: the one given, unless it came up short.
     func nearest(to query: [Float], k: Int, plan: SearchPlan, threads: Int) throws(NeedletailError) -> ([Neighbor], SearchPlan) {
-        if let matching, let graph = try view.graph() {
-            let (found, used) = query.withUnsafeBufferPointer {
-                nearest(to: $0, matching: matching, in: graph, k: k, plan: plan, threads: threads)
-            }
-            if found.count == min(k, matching.count) { return (found, used) }
-        } else if case .hnsw(let efSearch, _, _, _) = plan, let graph = try view.graph() {
-            let found = query.withUnsafeBufferPointer { query in
-                withMasks { nearest(to: query, in: graph, k: k, efSearch: efSearch, threads: threads, allowed: $0, deleted: $1) }
-            }
-            // k records come back whenever there are k: what a traversal that ran dry lacks, a scan finds.
-            if found.count == min(k, candidateCount) { return (found, plan) }
+        var work = SearchWork()
+        return try nearest(to: query, k: k, plan: plan, threads: threads, &work)
+    }
+
+    /// The same, and what was done for it.
+    func nearest(
+        to query: [Float], k: Int, plan: SearchPlan, threads: Int, _ work: inout SearchWork
+    ) throws(NeedletailError) -> ([Neighbor], SearchPlan) {
+        let way = try way(plan, k: k)
+        return query.withUnsafeBufferPointer { query in
+            withMasks { nearest(to: query, k: k, way, plan, threads: threads, allowed: $0, deleted: $1, &work) }
         }
-        let found = query.withUnsafeBufferPointer { query in
-            withMasks { view.flat.search(query, k: k, allowed: $0, deleted: $1, threads: threads) }
+    }
+
+    private func nearest(
+        to query: UnsafeBufferPointer<Float>, k: Int, _ way: Way, _ plan: SearchPlan, threads: Int,
+        allowed: UnsafeBufferPointer<UInt64>?, deleted: UnsafeBufferPointer<UInt64>?, _ work: inout SearchWork
+    ) -> ([Neighbor], SearchPlan) {
+        let covered: [Neighbor], coveredCount: Int
+        var plan = plan
+        switch way {
+        case .exact: return (exactly(query, k: k, threads: threads, allowed, deleted, &work), exactPlan)
+        case .codes(let graph):
+            covered = scan(query, in: graph, k: k, &work)
+            coveredCount = graph.coveredCount
+        case .graph(let graph, let efSearch):
+            covered = work.time(\.indexMicroseconds) {
+                graph.search(query, k: k, efSearch: max(efSearch, k), allowed: allowed, deleted: deleted, &$0.graph)
+            }
+            coveredCount = graph.coveredCount
+        case .walk(let graph, let matching, let efSearch, let strategy, let budget):
+            let walked = work.time(\.indexMicroseconds) {
+                graph.walk(
+                    query, k: k, efSearch: max(efSearch, k), allowed: matching.bitmap.words, strategy: strategy, budget: budget, &$0.graph)
+            }
+            work.gaveUp = work.graph.spentBudgets > 0
+            if budget != nil { matching.noteWalk(gaveUp: work.gaveUp) }
+            coveredCount = graph.coveredCount
+            if work.gaveUp {
+                // What matches is not where the query is: then all of it is compared.
+                covered = scan(query, in: graph, k: k, &work)
+                plan = .codes(compared: matching.count, tail: graph.facts.tailCount, recall: SearchPlan.codesRecall)
+            } else {
+                covered = walked
+            }
+        case .lists(let lists, let nprobe, let refineFactor):
+            covered = work.time(\.indexMicroseconds) {
+                lists.search(query, k: k, nprobe: nprobe, refineFactor: refineFactor, allowed: allowed, deleted: deleted, &$0.lists)
+            }
+            coveredCount = lists.coveredCount
         }
-        return (found, exactPlan)
+        var found = covered
+        if table.slotCount > coveredCount {
+            let tail = work.time(\.tailMicroseconds) { _ in
+                view.flat.search(query, k: k, from: coveredCount, allowed: allowed, deleted: deleted, threads: threads)
+            }
+            work.tailRows += table.slotCount - coveredCount
+            found = Neighbor.merge(covered, tail, limit: k)
+        }
+        // k records come back whenever there are k: what an index that ran dry lacks, a scan finds.
+        if found.count == min(k, candidateCount) { return (found, plan) }
+        return (exactly(query, k: k, threads: threads, allowed, deleted, &work), exactPlan)
+    }
+
+    /// Of all that take part.
+    private func exactly(
+        _ query: UnsafeBufferPointer<Float>, k: Int, threads: Int, _ allowed: UnsafeBufferPointer<UInt64>?,
+        _ deleted: UnsafeBufferPointer<UInt64>?, _ work: inout SearchWork
+    ) -> [Neighbor] {
+        work.exactRows += candidateCount
+        return work.time(\.exactMicroseconds) { _ in
+            view.flat.search(query, k: k, allowed: allowed, deleted: deleted, threads: threads)
+        }
+    }
+
+    /// Of what takes part and is covered, the nearest by codes.
+    private func scan(_ query: UnsafeBufferPointer<Float>, in graph: GraphIndex, k: Int, _ work: inout SearchWork) -> [Neighbor] {
+        guard let list = matching?.slots() else {
+            return work.time(\.indexMicroseconds) {
+                graph.scan(query, k: k, slots: nil, deleted: table.deleted, precision: .standard, &$0.graph)
+            }
+        }
+        let count = list.count(below: graph.coveredCount)
+        return work.time(\.indexMicroseconds) { work in
+            list.slots.withUnsafeBufferPointer {
+                graph.scan(
+                    query, k: k, slots: UnsafeBufferPointer(rebasing: $0[..<count]), deleted: nil, precision: .standard, &work.graph)
+            }
+        }
     }
 
     /// All within the (internal) distance `radius`, ascending.
     func within(_ radius: Float, of query: [Float], limit: Int?, plan: SearchPlan, threads: Int) throws(NeedletailError) -> [Neighbor] {
-        var graph: GraphIndex?
-        if case .hnsw = plan { graph = try view.graph() }
+        let way = try way(plan, k: 1)
         return query.withUnsafeBufferPointer { query in
             withMasks { allowed, deleted in
-                guard case .hnsw(let efSearch, _, _, _) = plan, let graph else {
+                let covered: [Neighbor], coveredCount: Int
+                switch way {
+                case .exact, .codes:
                     return view.flat.search(within: radius, of: query, limit: limit, allowed: allowed, deleted: deleted, threads: threads)
+                case .graph(let graph, let efSearch), .walk(let graph, _, let efSearch, _, _):
+                    covered = graph.search(within: radius, of: query, efSearch: efSearch, limit: limit, allowed: allowed, deleted: deleted)
+                    coveredCount = graph.coveredCount
+                case .lists(let lists, let nprobe, _):
+                    covered = lists.search(within: radius, of: query, nprobe: nprobe, limit: limit, allowed: allowed, deleted: deleted)
+                    coveredCount = lists.coveredCount
                 }
-                let covered = graph.search(within: radius, of: query, efSearch: efSearch, limit: limit, allowed: allowed, deleted: deleted)
-                guard table.slotCount > graph.coveredCount else { return covered }
+                guard table.slotCount > coveredCount else { return covered }
                 let tail = view.flat.search(
-                    within: radius, of: query, limit: limit, from: graph.coveredCount, allowed: allowed, deleted: deleted, threads: threads)
+                    within: radius, of: query, limit: limit, from: coveredCount, allowed: allowed, deleted: deleted, threads: threads)
                 return Neighbor.merge(covered, tail, limit: limit ?? .max)
             }
         }
@@ -72,87 +182,39 @@ struct SearchExecution {
     func nearest(
         toEach queries: [Float], count: Int, k: Int, plan: SearchPlan, threads: Int
     ) throws(NeedletailError) -> [([Neighbor], SearchPlan)] {
-        if case .codes = plan {
-            let dimension = collection.schema.dimension
-            return try (0 ..< count).map { position throws(NeedletailError) in
-                try nearest(to: Array(queries[position * dimension ..< (position + 1) * dimension]), k: k, plan: plan, threads: threads)
-            }
-        }
-        guard case .hnsw(let efSearch, _, _, _) = plan, let graph = try view.graph() else {
-            let found = queries.withUnsafeBufferPointer { queries in
-                withMasks { view.flat.search(batch: queries, count: count, k: k, allowed: $0, deleted: $1, threads: threads) }
-            }
-            return found.map { ($0, plan) }
-        }
+        let way = try way(plan, k: k)
         let dimension = collection.schema.dimension
-        let expected = min(k, candidateCount)
         return queries.withUnsafeBufferPointer { queries in
             withMasks { allowed, deleted in
-                inParallel(count: count, threads: threads) { position in
-                    let query = UnsafeBufferPointer(rebasing: queries[position * dimension ..< (position + 1) * dimension])
-                    let found = nearest(to: query, in: graph, k: k, efSearch: efSearch, threads: 1, allowed: allowed, deleted: deleted)
-                    if found.count == expected { return (found, plan) }
-                    return (view.flat.search(query, k: k, allowed: allowed, deleted: deleted), exactPlan)
+                func query(_ position: Int) -> UnsafeBufferPointer<Float> {
+                    UnsafeBufferPointer(rebasing: queries[position * dimension ..< (position + 1) * dimension])
+                }
+                switch way {
+                case .exact:
+                    let found = view.flat.search(batch: queries, count: count, k: k, allowed: allowed, deleted: deleted, threads: threads)
+                    return found.map { ($0, plan) }
+                case .graph, .walk, .codes:
+                    return inParallel(count: count, threads: threads) { position in
+                        var work = SearchWork()
+                        return nearest(to: query(position), k: k, way, plan, threads: 1, allowed: allowed, deleted: deleted, &work)
+                    }
+                case .lists(let lists, let nprobe, let refineFactor):
+                    var found = lists.search(
+                        batch: queries, count: count, k: k, nprobe: nprobe, refineFactor: refineFactor, allowed: allowed, deleted: deleted,
+                        threads: threads)
+                    if table.slotCount > lists.coveredCount {
+                        let tails = view.flat.search(
+                            batch: queries, count: count, k: k, from: lists.coveredCount, allowed: allowed, deleted: deleted, threads: threads)
+                        for position in found.indices { found[position] = Neighbor.merge(found[position], tails[position], limit: k) }
+                    }
+                    let expected = min(k, candidateCount)
+                    return found.indices.map { position in
+                        if found[position].count == expected { return (found[position], plan) }
+                        return (view.flat.search(query(position), k: k, allowed: allowed, deleted: deleted, threads: threads), exactPlan)
+                    }
                 }
             }
         }
-    }
-
-    /// The nearest that match, as the plan says, and the plan that was followed at last: a walk through the graph that does not
-    /// come upon enough of them within its budget is given up for a scan.
-    private func nearest(
-        to query: UnsafeBufferPointer<Float>, matching: MatchingSlots, in graph: GraphIndex, k: Int, plan: SearchPlan, threads: Int
-    ) -> ([Neighbor], SearchPlan) {
-        var statistics = HNSWStatistics()
-        let covered: [Neighbor]
-        var plan = plan
-        switch plan {
-        case .exact: return (exactly(query, k: k, matching: matching, threads: threads), plan)
-        case .codes: covered = scan(query, matching, in: graph, k: k, &statistics)
-        case .hnsw(let efSearch, _, _, _):
-            let facts = SearchFacts(liveCount: table.liveCount, matchingCount: matching.count, index: graph.facts)
-            let costs = facts.costs(graph.facts, matching: matching.count)
-            let budget = costs.budget(efSearch: efSearch, k: k)
-            let found = graph.walk(
-                query, k: k, efSearch: max(efSearch, k), allowed: matching.bitmap.words, strategy: costs.strategy, budget: budget, &statistics)
-            let gaveUp = statistics.spentBudgets > 0
-            if budget != nil { matching.noteWalk(gaveUp: gaveUp) }
-            if gaveUp {
-                plan = .codes(compared: matching.count, tail: graph.facts.tailCount, recall: SearchPlan.codesRecall)
-                covered = scan(query, matching, in: graph, k: k, &statistics)
-            } else {
-                covered = found
-            }
-        }
-        guard table.slotCount > graph.coveredCount else { return (covered, plan) }
-        let tail = view.flat.search(query, k: k, from: graph.coveredCount, allowed: matching.bitmap.words, threads: threads)
-        return (Neighbor.merge(covered, tail, limit: k), plan)
-    }
-
-    /// Of what matches and is covered, the nearest by codes.
-    private func scan(
-        _ query: UnsafeBufferPointer<Float>, _ matching: MatchingSlots, in graph: GraphIndex, k: Int, _ statistics: inout HNSWStatistics
-    ) -> [Neighbor] {
-        let list = matching.slots()
-        let count = list.count(below: graph.coveredCount)
-        return list.slots.withUnsafeBufferPointer {
-            graph.scan(query, k: k, slots: UnsafeBufferPointer(rebasing: $0[..<count]), precision: .standard, &statistics)
-        }
-    }
-
-    private func exactly(_ query: UnsafeBufferPointer<Float>, k: Int, matching: MatchingSlots, threads: Int) -> [Neighbor] {
-        withExtendedLifetime(matching) { view.flat.search(query, k: k, allowed: matching.bitmap.words, threads: threads) }
-    }
-
-    /// The nearest through the graph, and exactly in the tail behind it.
-    private func nearest(
-        to query: UnsafeBufferPointer<Float>, in graph: GraphIndex, k: Int, efSearch: Int, threads: Int,
-        allowed: UnsafeBufferPointer<UInt64>?, deleted: UnsafeBufferPointer<UInt64>?
-    ) -> [Neighbor] {
-        let covered = graph.search(query, k: k, efSearch: max(efSearch, k), allowed: allowed, deleted: deleted)
-        guard table.slotCount > graph.coveredCount else { return covered }
-        let tail = view.flat.search(query, k: k, from: graph.coveredCount, allowed: allowed, deleted: deleted, threads: threads)
-        return Neighbor.merge(covered, tail, limit: k)
     }
 
     /// Calls `body` with 0 ..< `count` on as many threads; the results in order.

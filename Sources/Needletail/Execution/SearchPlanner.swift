@@ -1,43 +1,5 @@
 import NeedletailIndex
 
-/// What a search asks for beside the query itself.
-struct SearchRequest: Sendable {
-    var k: Int
-    var recall: Double?
-    var efSearch: Int?
-    var isExact: Bool
-    var threads: Int
-
-    /// Throws where a parameter is out of its range, or says the opposite of another.
-    func validate() throws(NeedletailError) {
-        guard (1 ... Collection.maximumK).contains(k) else {
-            throw NeedletailError(.invalidArgument, "\(k) neighbours cannot be asked for: from 1 to \(NumberText.count(Collection.maximumK)) can", actual: k)
-        }
-        guard (1 ... 1_024).contains(threads) else {
-            throw NeedletailError(.invalidArgument, "\(threads) threads are not possible: from 1 to 1,024 are", actual: threads)
-        }
-        if let recall, !(recall > 0 && recall <= 1) {
-            throw NeedletailError(.invalidArgument, "a recall of \(recall) is not possible: it must be above 0 and at most 1")
-        }
-        guard let efSearch else { return }
-        guard IndexDescription.possibleEfSearch.contains(efSearch) else {
-            throw NeedletailError(
-                .invalidArgument, "an efSearch of \(efSearch) is not possible: from 1 to \(NumberText.count(IndexDescription.possibleEfSearch.upperBound)) are",
-                actual: efSearch)
-        }
-        guard efSearch >= k else {
-            throw NeedletailError(
-                .invalidArgument, "an efSearch of \(efSearch) cannot find \(k) neighbours: it must be at least k", expected: k, actual: efSearch)
-        }
-        guard !isExact else {
-            throw NeedletailError(.invalidArgument, "efSearch does not apply to an exact search: leave out one of the two")
-        }
-        guard recall == nil else {
-            throw NeedletailError(.invalidArgument, "recall and efSearch set the same thing: leave out one of the two")
-        }
-    }
-}
-
 /// What the choice of a plan depends on.
 struct SearchFacts: Sendable {
     /// Live records.
@@ -46,75 +8,242 @@ struct SearchFacts: Sendable {
     var matchingCount: Int?
     /// The share of walks with the filter that gave up.
     var failureShare = 0.0
+    /// The vectors' shape, which costs depend on.
+    var shape = VectorShape(metric: .l2, element: .f32, dimension: 1)
     /// The index, if there is one.
     var index: Index?
 
-    /// What the ways to search the index under a filter cost.
-    func costs(_ index: Index, matching: Int) -> CostModel {
-        let header = index.graph.header
-        return CostModel(
-            kernels: index.kernels, liveCount: liveCount, matchingCount: matching, tailCount: index.tailCount,
-            hasCodes: index.graph.hasCodes, hasSigns: header.signRotationSeed != nil, hasNeighborCodes: header.quantization == .rabitq,
-            failureShare: failureShare)
+    enum Index: Sendable {
+        case graph(Graph)
+        case lists(Lists)
+
+        var kind: String {
+            switch self {
+            case .graph: IndexParameters.graphKind
+            case .lists: IndexParameters.listKind
+            }
+        }
     }
 
-    struct Index: Sendable {
+    struct Graph: Sendable {
         /// Slots behind the index, which every search through it compares one by one.
         var tailCount: Int
         /// Links of a record on the lowest level.
         var degree: Int
         /// The graph, which knows what a filter costs it.
         var graph: HNSWGraph
-
-        /// What its inner loops cost here; measured when first asked for.
+        var calibration: GraphCalibration
+        /// What the machine's inner loops cost; measured at the first use.
         var kernels: KernelCosts {
             let header = graph.header
-            return KernelCosts.measured(
-                metric: header.metric, element: header.element, dimension: header.dimension, degree: header.degree,
-                isQuantized: header.quantization != .none)
+            return VectorShape(metric: header.metric, element: header.element, dimension: header.dimension, degree: header.degree)
+                .kernels(isQuantized: header.quantization != .none)
         }
     }
+
+    struct Lists: Sendable {
+        /// As for a graph.
+        var tailCount: Int
+        var nlist: Int
+        /// Rows in all lists.
+        var rowCount: Int
+        /// Bytes of a row in a list, and of a vector.
+        var rowByteCount: Int
+        var vectorByteCount: Int
+        var calibration: ListCalibration
+        var shape: VectorShape
+        /// What the machine's inner loops cost; measured at the first use.
+        var kernels: KernelCosts { shape.kernels() }
+
+        /// What a search costs, in distances of a scan: one from each centroid; the bytes of the codes in the lists, which a scan reads
+        /// as fast as those of vectors; and the vectors that are compared in the end, which lie anywhere in memory.
+        func cost(nprobe: Int, refineFactor: Int, k: Int) -> Double {
+            let rows = Double(rowCount) * Double(nprobe) / Double(max(nlist, 1))
+            return Double(nlist) + rows * Double(rowByteCount) / Double(max(vectorByteCount, 1))
+                + Self.anywhere * min(Double(k) * Double(refineFactor), rows)
+        }
+
+        /// A vector that lies anywhere costs as much as so many that lie one after another.
+        private static let anywhere = 3.0
+    }
+}
+
+/// What the inner loops' costs depend on.
+struct VectorShape: Sendable {
+    var metric: NeedletailIndex.Metric
+    var element: NeedletailIndex.Element
+    var dimension: Int
+    /// Of a graph.
+    var degree = 32
+
+    /// What the machine's inner loops cost; measured at the first use.
+    func kernels(isQuantized: Bool = true) -> KernelCosts {
+        KernelCosts.measured(metric: metric, element: element, dimension: dimension, degree: degree, isQuantized: isQuantized)
+    }
+}
+
+extension SearchFacts {
+    /// What the machine's inner loops cost; measured at the first use.
+    var kernels: KernelCosts { shape.kernels() }
+
+    /// The share of records that pass the filter.
+    var selectivity: Double { matchingCount.map { Double($0) / Double(max(liveCount, 1)) } ?? 1 }
+}
+
+/// A plan, what it is expected to cost, and why it will not do, if so.
+struct PricedPlan: Sendable, Equatable {
+    var plan: SearchPlan
+    var microseconds: Double
+    var refusal: String?
 }
 
 extension SearchPlan {
     /// The recall that a search aims at where none is asked for.
     static let defaultRecall = 0.95
 
-    /// What a scan by codes finds, measured; of what it overlooks, most is as good as tied.
-    static let codesRecall = 0.995
+    /// What a scan by codes finds of the true nearest, at least: it overlooks those that their signs make seem two standard deviations
+    /// farther away, and threshold and rescoring leave room for more. Measured 0.9998 on MiniLM and on SIFT.
+    static let codesRecall = 0.999
+
+    /// The `efSearch` of a walk; 0 of other plans.
+    var efSearch: Int { if case .hnsw(let efSearch, _, _, _) = self { efSearch } else { 0 } }
 
     /// The plan for a search: a pure function of what is asked and what there is.
-    ///
-    /// Through the graph, a search computes about `efSearch × degree` distances, and an exact scan one for each record: it is taken
-    /// where that is less. With a filter, the graph knows the cost of its ways to apply it, and whether a scan of those that
-    /// match is below all of them.
-    static func choose(
-        _ request: SearchRequest, _ facts: SearchFacts, calibration: Calibration?, collection: String
-    ) throws(NeedletailError) -> SearchPlan {
-        let exact = SearchPlan.exact(compared: facts.matchingCount ?? facts.liveCount)
-        guard let index = facts.index, let calibration else {
-            guard request.efSearch == nil else {
-                throw NeedletailError(
-                    .unknownIndex, "efSearch is for searches through an index, and collection '\(collection)' has none: leave it out, or create an index")
-            }
-            return exact
+    static func choose(_ request: SearchRequest, _ facts: SearchFacts, collection: String) throws(NeedletailError) -> SearchPlan {
+        try request.checkSettings(apply: facts.index?.kind, collection: collection)
+        switch facts.index {
+        case nil: return exact(facts)
+        case .graph(let graph): return choose(request, facts, graph)
+        case .lists(let lists): return try choose(request, facts, lists)
         }
-        func graph(_ efSearch: Int) -> SearchPlan {
-            .hnsw(
-                efSearch: efSearch, tail: index.tailCount, matching: facts.matchingCount,
-                recall: calibration.recall(efSearch: efSearch, k: request.k))
+    }
+
+    private static func exact(_ facts: SearchFacts) -> SearchPlan { .exact(compared: facts.matchingCount ?? facts.liveCount) }
+
+    /// Through the graph, by the codes of all that match, or exactly: whatever costs least of what reaches the recall.
+    private static func choose(_ request: SearchRequest, _ facts: SearchFacts, _ index: SearchFacts.Graph) -> SearchPlan {
+        if let efSearch = request.efSearch { return graph(efSearch, request, facts, index) }
+        // Without a filter, hardly anything but a small collection is faster to scan: then no costs need be known.
+        if facts.selectivity == 1, let walk = walk(request, facts, index), facts.liveCount >= 4 * walk.efSearch * index.degree { return walk }
+        var best = (plan: exact(facts), cost: Double.infinity)
+        for alternative in alternatives(request, facts, index) where alternative.refusal == nil && alternative.microseconds < best.cost {
+            best = (alternative.plan, alternative.microseconds)
         }
-        if let efSearch = request.efSearch { return graph(efSearch) }
-        // Only comparing all finds all for certain.
+        return best.plan
+    }
+
+    private static func graph(_ efSearch: Int, _ request: SearchRequest, _ facts: SearchFacts, _ index: SearchFacts.Graph) -> SearchPlan {
+        .hnsw(
+            efSearch: efSearch, tail: index.tailCount, matching: facts.matchingCount,
+            recall: index.calibration.recall(efSearch: efSearch, k: request.k, selectivity: facts.selectivity))
+    }
+
+    /// The walk that reaches the recall, if one does. Only comparing all finds all for certain.
+    private static func walk(_ request: SearchRequest, _ facts: SearchFacts, _ index: SearchFacts.Graph) -> SearchPlan? {
         let recall = request.recall ?? defaultRecall
-        guard recall < 1, let efSearch = calibration.efSearch(recall: recall, k: request.k) else { return exact }
-        if let matching = facts.matchingCount, matching < facts.liveCount {
-            let costs = facts.costs(index, matching: matching)
-            let walk = costs.walk(efSearch: efSearch, k: request.k), codes = costs.codes(k: request.k)
-            if min(walk, codes) >= costs.exact { return exact }
-            return codes < walk
-                ? .codes(compared: matching, tail: index.tailCount, recall: codesRecall) : graph(efSearch)
+        guard recall < 1,
+              let efSearch = index.calibration.efSearch(recall: recall, k: request.k, selectivity: facts.selectivity)
+        else { return nil }
+        return graph(efSearch, request, facts, index)
+    }
+
+    /// All ways to search a graph index, priced, with those that do not reach the recall and why.
+    static func alternatives(_ request: SearchRequest, _ facts: SearchFacts, _ index: SearchFacts.Graph) -> [PricedPlan] {
+        let costs = CostModel(facts, index), recall = request.recall ?? defaultRecall
+        let compared = facts.matchingCount ?? facts.liveCount
+        let isFiltered = compared < facts.liveCount
+        var plans = [PricedPlan(plan: exact(facts), microseconds: isFiltered ? costs.exact : costs.sequential)]
+        if costs.hasCodes, !request.isOpenEnded {
+            plans.append(PricedPlan(
+                plan: .codes(compared: compared, tail: index.tailCount, recall: codesRecall), microseconds: costs.codes(k: request.k),
+                refusal: recall > codesRecall ? "finds about \(codesRecall) of them, less than is asked for" : nil))
         }
-        return facts.liveCount < efSearch * index.degree ? exact : graph(efSearch)
+        if let walk = request.efSearch.map({ graph($0, request, facts, index) }) ?? walk(request, facts, index) {
+            plans.append(PricedPlan(plan: walk, microseconds: costs.walk(efSearch: walk.efSearch, k: request.k)))
+        } else {
+            let greatest = graph(Calibration.efSearchLadder.last ?? 512, request, facts, index)
+            plans.append(PricedPlan(
+                plan: greatest, microseconds: costs.walk(efSearch: greatest.efSearch, k: request.k),
+                refusal: "no setting that was measured reaches the recall"))
+        }
+        return plans
+    }
+
+    /// Through the lists, where that costs less than to compare all that take part. Of these, the k nearest are among the k / s nearest
+    /// of all, for the share s of records that the filter lets through: so many lists are scanned as would find those.
+    private static func choose(_ request: SearchRequest, _ facts: SearchFacts, _ index: SearchFacts.Lists) throws(NeedletailError) -> SearchPlan {
+        let part = max(1, facts.matchingCount ?? facts.liveCount)
+        let reach = Double(request.k) * Double(max(facts.liveCount, 1)) / Double(part)
+        let calibration = index.calibration
+        func lists(_ nprobe: Int, _ refineFactor: Int) -> SearchPlan {
+            .ivfpq(
+                nprobe: nprobe, refineFactor: refineFactor, tail: index.tailCount, matching: facts.matchingCount,
+                recall: calibration.recall(nprobe: nprobe, refineFactor: refineFactor, k: reach))
+        }
+        if let nprobe = request.nprobe {
+            guard nprobe <= index.nlist else {
+                throw NeedletailError(
+                    .invalidArgument, "an nprobe of \(NumberText.count(nprobe)) is not possible: the index has \(NumberText.counted(index.nlist, "list"))",
+                    expected: index.nlist, actual: nprobe)
+            }
+            return lists(nprobe, request.refineFactor ?? calibration.refineFactor(nprobe: nprobe, k: reach))
+        }
+        let recall = request.recall ?? defaultRecall
+        if let refineFactor = request.refineFactor {
+            guard let nprobe = calibration.nprobe(recall: recall, k: reach, refineFactor: refineFactor) else {
+                throw NeedletailError(
+                    .invalidArgument, "a recall of \(recall) is not reached with a refineFactor of \(refineFactor): raise it, or leave it out",
+                    actual: refineFactor)
+            }
+            return lists(nprobe, refineFactor)
+        }
+        let choice = calibration.choice(recall: recall, k: reach) { index.cost(nprobe: $0, refineFactor: $1, k: request.k) }
+        // Only comparing all finds all for certain.
+        guard recall < 1, let choice, index.cost(nprobe: choice.nprobe, refineFactor: choice.refineFactor, k: request.k) < Double(part) else {
+            return exact(facts)
+        }
+        return lists(choice.nprobe, choice.refineFactor)
+    }
+}
+
+extension SearchPlan {
+    /// Which of the ways it is.
+    var kind: String {
+        switch self {
+        case .exact: "exact"
+        case .codes: "codes"
+        case .hnsw: "hnsw"
+        case .ivfpq: "ivfpq"
+        }
+    }
+
+    /// Records behind the index that it compares one by one.
+    var tail: Int {
+        switch self {
+        case .exact: 0
+        case .codes(_, let tail, _), .hnsw(_, let tail, _, _), .ivfpq(_, _, let tail, _, _): tail
+        }
+    }
+
+    /// A plan with what it is expected to cost.
+    static func priced(_ plan: SearchPlan, _ request: SearchRequest, _ facts: SearchFacts) -> PricedPlan {
+        let matching = facts.matchingCount ?? facts.liveCount
+        switch (facts.index, plan) {
+        case (.graph(let graph), .exact):
+            let costs = CostModel(facts, graph)
+            return PricedPlan(plan: plan, microseconds: matching < facts.liveCount ? costs.exact : costs.sequential)
+        case (.graph(let graph), .codes): return PricedPlan(plan: plan, microseconds: CostModel(facts, graph).codes(k: request.k))
+        case (.graph(let graph), .hnsw(let efSearch, _, _, _)):
+            return PricedPlan(plan: plan, microseconds: CostModel(facts, graph).walk(efSearch: efSearch, k: request.k))
+        case (.lists(let lists), .ivfpq(let nprobe, let refineFactor, _, _, _)):
+            let row = lists.kernels.sequentialRow
+            return PricedPlan(plan: plan, microseconds: lists.cost(nprobe: nprobe, refineFactor: refineFactor, k: request.k) * row / 1000)
+        case (.lists(let lists), _):
+            let costs = CostModel(kernels: lists.kernels, liveCount: facts.liveCount, matchingCount: matching)
+            return PricedPlan(plan: plan, microseconds: matching < facts.liveCount ? costs.exact : costs.sequential)
+        case (nil, _), (.graph, _):
+            let costs = CostModel(kernels: facts.kernels, liveCount: facts.liveCount, matchingCount: matching)
+            return PricedPlan(plan: plan, microseconds: matching < facts.liveCount ? costs.exact : costs.sequential)
+        }
     }
 }

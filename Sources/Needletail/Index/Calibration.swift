@@ -1,79 +1,103 @@
 import Foundation
 import NeedletailIndex
 
-/// How recall grows with `efSearch`, measured on the collection's own records when the index was built; stored with the index.
+/// How recall grows with a setting of searches (`efSearch`, or `nprobe` at one `refineFactor`), measured on the collection's
+/// own records when the index was built; stored with the index.
 ///
-/// This curve is what turns a recall that is asked for into an `efSearch`, and tells which recall a search has given.
+/// This curve is what turns a recall that is asked for into a setting, and tells which recall a search has given.
 struct Calibration: Sendable, Hashable {
-    /// The curve for one k: recall@k at each `efSearch` of the ladder, both rising.
+    /// The curve for one k: recall@k at each setting of the ladder, both rising.
     struct Curve: Sendable, Hashable {
         var k: Int
-        var efSearch: [Int]
+        var settings: [Int]
         var recall: [Double]
+    }
+
+    /// What is taken for true beyond the points that were measured.
+    struct Rule: Sendable, Hashable {
+        /// The setting that a recall takes grows with this power of k.
+        var exponent: Double
+        /// Whether a recall that was not reached at the greatest k is reckoned from lower ones.
+        var reckonsFromBelow: Bool
     }
 
     /// By rising k.
     let curves: [Curve]
+    let rule: Rule
 
-    /// The curves through points that were measured.
-    init(_ points: [HNSWHeader.CalibrationPoint]) {
-        curves = Set(points.map(\.k)).sorted().map { k in
-            Curve(k: k, measured: points.filter { $0.k == k }.map { ($0.efSearch, $0.recall) }.sorted { $0.0 < $1.0 })
-        }
+    init(_ curves: [Curve], _ rule: Rule) {
+        self.curves = curves.sorted { $0.k < $1.k }
+        self.rule = rule
     }
 
-    /// The settings that are measured.
-    static let ladder = [10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512]
-    /// The numbers of neighbours that recall is measured for; those between are interpolated.
-    static let measuredK = [10, 100]
     /// Records to ask with, at most.
     static let maximumQueryCount = 200
 
+    /// The least setting that finds the share `recall` of the `k` nearest, between two whole numbers as it comes; `nil` where no
+    /// setting that was measured does.
+    func setting(recall: Double, k: Double) -> Double? {
+        // No margin is added: what is measured is rather less than what other queries find (GraphMeasurement).
+        let k = max(k, 1)
+        var below: (k: Double, setting: Double)?
+        func beyond(_ known: (k: Double, setting: Double)) -> Double { known.setting * pow(k / known.k, rule.exponent) }
+        for curve in curves {
+            let at = Double(curve.k)
+            guard let setting = curve.setting(recall: recall) else { return rule.reckonsFromBelow ? below.map(beyond) : nil }
+            if k <= at {
+                guard let below else { return setting }
+                return below.setting * pow(setting / below.setting, log(k / below.k) / log(at / below.k))
+            }
+            below = (at, setting)
+        }
+        return below.map(beyond)
+    }
+
+    /// The recall that a setting gives for `k` neighbours, as far as measured.
+    func recall(setting: Double, k: Double) -> Double {
+        guard let first = curves.first, let last = curves.last else { return 0 }
+        if k <= Double(first.k) { return first.recall(setting: setting) }
+        guard let above = curves.firstIndex(where: { Double($0.k) >= k }) else {
+            return last.recall(setting: setting * pow(Double(last.k) / k, rule.exponent))
+        }
+        let (low, high) = (curves[above - 1], curves[above])
+        let share = log(k / Double(low.k)) / log(Double(high.k) / Double(low.k))
+        return low.recall(setting: setting) * (1 - share) + high.recall(setting: setting) * share
+    }
+}
+
+extension Calibration {
+    /// The `efSearch` that are measured.
+    static let efSearchLadder = [10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536]
+    /// Those that are measured for so many neighbours: an `efSearch` for few stands for a longer walk than for many.
+    static func efSearchLadder(k: Int) -> [Int] {
+        k == 1 ? [1, 2, 3, 4, 6, 8] + efSearchLadder.filter { $0 <= 96 } : [k] + efSearchLadder.filter { $0 > k && $0 <= 102 * k }
+    }
+
+    /// The numbers of neighbours that the recall of a graph is measured for; those between are interpolated.
+    static let graphK = [1, 10, 100]
+
+    /// The curves of a graph, through points that were measured. Beyond the greatest k in proportion: the share of candidates
+    /// that are true stays about the same.
+    init(_ points: [HNSWHeader.CalibrationPoint]) {
+        let curves = Set(points.map(\.k)).sorted().map { k in
+            Curve(k: k, measured: points.filter { $0.k == k }.map { ($0.efSearch, $0.recall) }.sorted { $0.0 < $1.0 })
+        }
+        self.init(curves, Rule(exponent: 1, reckonsFromBelow: true))
+    }
+
     /// The least `efSearch` that finds the share `recall` of the `k` nearest; `nil` where no setting that was measured does.
     func efSearch(recall: Double, k: Int) -> Int? {
-        // No margin is added: a graph without the record that is asked with, as it is measured, is a little worse than one that
-        // was never to have it (at 0.95 by about one point on SIFT and on MiniLM, more below), which is more than chance makes.
-        var bounds: [(k: Double, efSearch: Double)] = []
-        for curve in curves {
-            guard let efSearch = curve.efSearch(recall: recall) else { continue }
-            bounds.append((Double(curve.k), efSearch))
-        }
-        guard let first = bounds.first, let last = bounds.last, first.k == curves.first.map({ Double($0.k) }) else { return nil }
-        let k = max(Double(k), 1)
-        let value: Double
-        if k <= first.k {
-            value = first.efSearch
-        } else if k >= last.k {
-            // Beyond what was measured, in proportion: the share of candidates that are true stays about the same.
-            value = last.efSearch * k / last.k
-        } else {
-            value = first.efSearch * pow(last.efSearch / first.efSearch, log(k / first.k) / log(last.k / first.k))
-        }
-        return max(Int(value.rounded(.up)), Int(k))
+        setting(recall: recall, k: Double(k)).map { max(Int($0.rounded(.up)), k) }
     }
 
     /// The recall that `efSearch` gives for `k` neighbours, as far as measured.
-    func recall(efSearch: Int, k: Int) -> Double {
-        guard let first = curves.first, let last = curves.last else { return 0 }
-        let efSearch = Double(max(efSearch, k)), k = Double(k)
-        if k <= Double(first.k) { return first.recall(efSearch: efSearch) }
-        if k >= Double(last.k) { return last.recall(efSearch: efSearch * Double(last.k) / k) }
-        let share = log(k / Double(first.k)) / log(Double(last.k) / Double(first.k))
-        return first.recall(efSearch: efSearch) * (1 - share) + last.recall(efSearch: efSearch) * share
-    }
-
-    /// The points, for a report.
-    var points: [RecallPoint] {
-        curves.flatMap { curve in
-            zip(curve.efSearch, curve.recall).map { RecallPoint(k: curve.k, efSearch: $0, recall: $1) }
-        }
-    }
+    func recall(efSearch: Int, k: Int) -> Double { recall(setting: Double(max(efSearch, k)), k: Double(k)) }
 }
 
 extension Calibration.Curve {
     /// Makes a curve of what was measured: a setting that seems to find less than a lower one, as chance has it, is taken for no worse.
-    init(k: Int, measured: [(efSearch: Int, recall: Double)]) {
-        self.init(k: k, efSearch: measured.map(\.efSearch), recall: [])
+    init(k: Int, measured: [(setting: Int, recall: Double)]) {
+        self.init(k: k, settings: measured.map(\.setting), recall: [])
         var best = 0.0
         for point in measured {
             best = max(best, point.recall)
@@ -81,21 +105,21 @@ extension Calibration.Curve {
         }
     }
 
-    /// Between two settings, linear in the logarithm of `efSearch`.
-    func efSearch(recall target: Double) -> Double? {
+    /// Between two settings, linear in their logarithm.
+    func setting(recall target: Double) -> Double? {
         guard let position = recall.firstIndex(where: { $0 >= target }) else { return nil }
-        guard position > 0 else { return Double(efSearch[0]) }
+        guard position > 0 else { return Double(settings[0]) }
         let (low, high) = (recall[position - 1], recall[position])
         let share = (target - low) / (high - low)
-        return Double(efSearch[position - 1]) * pow(Double(efSearch[position]) / Double(efSearch[position - 1]), share)
+        return Double(settings[position - 1]) * pow(Double(settings[position]) / Double(settings[position - 1]), share)
     }
 
     /// The inverse; below the least setting and beyond the greatest, what those give.
-    func recall(efSearch value: Double) -> Double {
-        guard let first = efSearch.first, let last = recall.last else { return 0 }
-        guard let position = efSearch.firstIndex(where: { Double($0) >= value }) else { return last }
+    func recall(setting value: Double) -> Double {
+        guard let first = settings.first, let last = recall.last else { return 0 }
+        guard let position = settings.firstIndex(where: { Double($0) >= value }) else { return last }
         guard position > 0 else { return Double(first) == value ? recall[0] : recall[0] * value / Double(first) }
-        let share = log(value / Double(efSearch[position - 1])) / log(Double(efSearch[position]) / Double(efSearch[position - 1]))
+        let share = log(value / Double(settings[position - 1])) / log(Double(settings[position]) / Double(settings[position - 1]))
         return recall[position - 1] + share * (recall[position] - recall[position - 1])
     }
 }

@@ -7,18 +7,17 @@ import NeedletailStorage
 final class GraphIndex: Sendable {
     let graph: HNSWGraph
     let snapshot: IndexSnapshot
-    let facts: SearchFacts.Index
-    private let entry: IndexRegistry.Entry
+    let parameters: IndexParameters
+    let facts: SearchFacts.Graph
+    private let scratches: HNSWScratchPool
     /// Deleted slots that are in the graph still. While there are none, no search has to look whether it meets one.
     let deletedCount: Int
     private var leadsToDeleted: Bool { deletedCount > 0 }
 
-    /// The index of a table, if it has one.
-    init?(_ table: TableSnapshot, _ collection: Collection) throws(NeedletailError) {
-        let found = try storage { () throws(StorageError) in try table.indexes() }
-        guard let snapshot = found.first(where: { $0.descriptor.name == IndexParameters.name }) else { return nil }
-        entry = try collection.database.indexes.entry(snapshot.descriptor, of: collection)
-        let header = entry.parameters.header
+    init(
+        _ snapshot: IndexSnapshot, _ header: HNSWHeader, _ parameters: IndexParameters, _ calibration: GraphCalibration,
+        _ scratches: HNSWScratchPool, _ table: TableSnapshot, _ collection: Collection
+    ) throws(NeedletailError) {
         var arrays: [ChunkedRows] = []
         for position in snapshot.descriptor.arrays.indices {
             arrays.append(try storage { () throws(StorageError) in try snapshot.array(position) })
@@ -26,39 +25,40 @@ final class GraphIndex: Sendable {
         do throws(HNSWError) {
             graph = try HNSWGraph(header: header, arrays: arrays, tables: Self.numbers(arrays), vectors: table.vectors)
         } catch {
-            throw NeedletailError(
-                .corrupt,
-                "the index of collection '\(collection.name)' in \(collection.database.path) is damaged: \(error.description). Drop it and create it anew",
-                path: collection.database.path)
+            throw .damagedIndex(of: collection, error.description)
         }
         self.snapshot = snapshot
-        deletedCount = table.deletedCount(in: 0 ..< header.count) - entry.parameters.unlinkedCount
-        facts = SearchFacts.Index(tailCount: table.slotCount - header.count, degree: header.degree, graph: graph)
+        self.parameters = parameters
+        self.scratches = scratches
+        deletedCount = table.deletedCount(in: 0 ..< header.count) - parameters.unlinkedCount
+        facts = SearchFacts.Graph(
+            tailCount: table.slotCount - header.count, degree: header.degree, graph: graph, calibration: calibration)
     }
 
     /// The quantizer's tables.
     private static func numbers(_ arrays: [ChunkedRows]) -> [Float] {
         guard arrays.indices.contains(HNSWArray.tables.rawValue) else { return [] }
-        let rows = arrays[HNSWArray.tables.rawValue]
-        return (0 ..< rows.count).flatMap { row in
-            UnsafeRawBufferPointer(start: rows.row(row), count: rows.stride / 4 * 4).bindMemory(to: Float.self)
+        let rows = arrays[HNSWArray.tables.rawValue], width = rows.stride / MemoryLayout<Float>.stride
+        var numbers: [Float] = []
+        numbers.reserveCapacity(rows.count * width)
+        for row in 0 ..< rows.count {
+            for i in 0 ..< width { numbers.append(rows.row(row).load(fromByteOffset: 4 * i, as: Float.self)) }
         }
+        return numbers
     }
 
     /// Slots below it are in the graph, or had been deleted when it was built.
     var coveredCount: Int { graph.header.count }
-    var parameters: IndexParameters { entry.parameters }
-    var calibration: Calibration { entry.calibration }
 
     /// The `k` nearest of what the graph covers, ascending.
     func search(
-        _ query: UnsafeBufferPointer<Float>, k: Int, efSearch: Int, allowed: UnsafeBufferPointer<UInt64>?, deleted: UnsafeBufferPointer<UInt64>?
+        _ query: UnsafeBufferPointer<Float>, k: Int, efSearch: Int, allowed: UnsafeBufferPointer<UInt64>?, deleted: UnsafeBufferPointer<UInt64>?,
+        _ statistics: inout HNSWStatistics
     ) -> [Neighbor] {
-        var statistics = HNSWStatistics()
         // No link leads to what had been deleted before, but a comparison of all slots comes upon it.
         let isChecked = leadsToDeleted || graph.comparesAll(k: k, ef: efSearch)
         return graph.search(
-            query, k: k, ef: efSearch, allowed: allowed, deleted: isChecked ? deleted : nil, scratch: entry.scratches,
+            query, k: k, ef: efSearch, allowed: allowed, deleted: isChecked ? deleted : nil, scratch: scratches,
             statistics: &statistics)
     }
 
@@ -69,15 +69,15 @@ final class GraphIndex: Sendable {
         _ statistics: inout HNSWStatistics
     ) -> [Neighbor] {
         graph.search(
-            query, k: k, ef: efSearch, allowed: allowed, strategy: strategy, budget: budget, scratch: entry.scratches, statistics: &statistics)
+            query, k: k, ef: efSearch, allowed: allowed, strategy: strategy, budget: budget, scratch: scratches, statistics: &statistics)
     }
 
-    /// The `k` nearest of some slots, which the graph must cover, compared by codes first.
+    /// The `k` nearest of some slots, which the graph must cover, or of all that are not deleted, compared by codes first.
     func scan(
-        _ query: UnsafeBufferPointer<Float>, k: Int, slots: UnsafeBufferPointer<UInt32>, precision: CodeScanPrecision,
+        _ query: UnsafeBufferPointer<Float>, k: Int, slots: UnsafeBufferPointer<UInt32>?, deleted: UnsafeBufferPointer<UInt64>?, precision: CodeScanPrecision,
         _ statistics: inout HNSWStatistics
     ) -> [Neighbor] {
-        graph.scan(query, k: k, slots: slots, precision: precision, scratch: entry.scratches, statistics: &statistics)
+        graph.scan(query, k: k, slots: slots, deleted: deleted, precision: precision, scratch: scratches, statistics: &statistics)
     }
 
     /// All within the (internal) distance `radius` of what the graph covers, or the nearest `limit` of them, ascending.
@@ -87,7 +87,7 @@ final class GraphIndex: Sendable {
     ) -> [Neighbor] {
         var statistics = HNSWStatistics()
         return graph.search(
-            within: radius, of: query, limit: limit, ef: efSearch, allowed: allowed, deleted: deleted, scratch: entry.scratches,
+            within: radius, of: query, limit: limit, ef: efSearch, allowed: allowed, deleted: deleted, scratch: scratches,
             statistics: &statistics)
     }
 
@@ -95,6 +95,47 @@ final class GraphIndex: Sendable {
     func cursor(
         _ query: UnsafeBufferPointer<Float>, efSearch: Int, allowed: UnsafeBufferPointer<UInt64>?, deleted: UnsafeBufferPointer<UInt64>?
     ) -> HNSWCursor {
-        HNSWCursor(graph, query: query, ef: efSearch, allowed: allowed, deleted: deleted, scratch: entry.scratches)
+        HNSWCursor(graph, query: query, ef: efSearch, allowed: allowed, deleted: deleted, scratch: scratches)
+    }
+
+    /// Facts about the index, as `table`, which it belongs to, shows it.
+    func information(_ table: TableSnapshot) -> IndexInformation {
+        let header = graph.header
+        let liveCovered = header.count - deletedCount - parameters.unlinkedCount
+        var information = IndexInformation(
+            kind: IndexParameters.graphKind, seed: header.seed, coveredCount: liveCovered, tailCount: table.liveCount - liveCovered,
+            deletedCount: deletedCount, byteCount: snapshot.byteCount,
+            calibration: header.calibration.filter { $0.selectivity == nil }.map { RecallPoint(k: $0.k, efSearch: $0.efSearch, recall: $0.recall) },
+            build: parameters.build)
+        information.m = header.m
+        information.efConstruction = header.efConstruction
+        information.quantization = Quantization(header.quantization)
+        return information
+    }
+}
+
+extension IndexSnapshot {
+    /// Bytes of all rows.
+    var byteCount: Int { descriptor.arrays.reduce(0) { $0 + $1.stride * $1.count } }
+}
+
+extension Quantization {
+    init(_ quantization: NeedletailIndex.Quantization) {
+        switch quantization {
+        case .none: self = .none
+        case .sq8: self = .sq8
+        case .rabitq: self = .rabitq
+        }
+    }
+
+    /// The form for vectors of a schema: measured to be the fastest at equal recall.
+    func resolved(for schema: Schema) -> NeedletailIndex.Quantization {
+        switch self {
+        case .none: .none
+        case .sq8: .sq8
+        case .rabitq: .rabitq
+        // Rows of i8 are as short as SQ8 codes would be; in few dimensions, so many bits say too little.
+        case .automatic: schema.dimension >= 256 ? .rabitq : schema.element == .i8 ? .none : .sq8
+        }
     }
 }

@@ -10,12 +10,38 @@ public enum IndexDescription: Sendable, Hashable {
     ///   - seed: Where the random levels of records come from: with one thread, the same seed builds the same graph.
     case hnsw(m: Int = 16, efConstruction: Int = 200, quantization: Quantization = .automatic, seed: UInt64 = 0)
 
+    /// Lists of records near each other, as short codes (IVF-PQ, Jégou, Douze and Schmid 2011); a search scans the codes of the
+    /// nearest lists, and compares the best of them in full precision. It takes a tenth of a graph's space, or less, and is
+    /// built many times as fast. What is left out is chosen from the number of records and their dimension.
+    ///
+    /// - Parameters:
+    ///   - nlist: Lists: 1 to 1,048,576, no more than there are records. About 1.5 times the root of their number unless you say
+    ///     otherwise.
+    ///   - subspaces: Parts that a vector is cut into, each of which becomes a code: 1 to 512, at most the dimension. Where they do
+    ///     not divide it, the last part is filled up with zeros; a part of nothing else is refused. A quarter of the dimension
+    ///     unless you say otherwise.
+    ///   - bits: Bits of a part's code: 4, which is scanned several times as fast, or 8. 4 unless you say otherwise.
+    ///   - bytesPerVector: What a record may take in the lists, its code and 5 bytes more, instead of `subspaces`.
+    ///   - rotation: Whether vectors are rotated so that parts fit their codes better (OPQ). It pays where components
+    ///     are of unlike spread or depend on each other, and takes `dimension`² operations a query.
+    ///   - balanced: Whether lists are kept of like length, which makes searches take like times.
+    ///   - seed: Where the random choices of training come from: the same seed builds the same index, whatever the number of threads.
+    case ivfpq(
+        nlist: Int? = nil, subspaces: Int? = nil, bits: Int? = nil, bytesPerVector: Int? = nil, rotation: Bool = false,
+        balanced: Bool = false, seed: UInt64 = 0)
+
     /// The values that `m` may have.
     public static let possibleM = 2 ... 64
     /// The largest `efConstruction`.
     public static let maximumEfConstruction = 2_000
     /// The values that `efSearch` may have in a search.
     public static let possibleEfSearch = 1 ... 1_000_000
+    /// The values that `nlist` may have, and `nprobe` up to it.
+    public static let possibleNlist = 1 ... 1 << 20
+    /// The values that `subspaces` may have, up to the dimension.
+    public static let possibleSubspaces = 1 ... 512
+    /// The values that `refineFactor` may have in a search.
+    public static let possibleRefineFactor = 1 ... 10_000
 }
 
 /// The short form of the vectors that a search reads on its way. What it returns is compared in full precision whatever this is.
@@ -33,7 +59,7 @@ public enum Quantization: String, Sendable, Hashable, Codable, CaseIterable {
 
 extension IndexDescription {
     /// Throws where a parameter is out of its range.
-    func validate() throws(NeedletailError) {
+    func validate(dimension: Int) throws(NeedletailError) {
         switch self {
         case .hnsw(let m, let efConstruction, _, _):
             guard Self.possibleM.contains(m) else {
@@ -47,6 +73,7 @@ extension IndexDescription {
                     "an efConstruction of \(efConstruction) is not possible: from m, which is \(m), to \(NumberText.count(Self.maximumEfConstruction)) are; 200 suits most",
                     actual: efConstruction)
             }
+        case .ivfpq: try ListRequest(self)?.validate(dimension: dimension)
         }
     }
 }

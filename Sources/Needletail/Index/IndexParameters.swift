@@ -2,25 +2,72 @@ import Foundation
 import NeedletailIndex
 import NeedletailStorage
 
-/// What the catalog keeps of a graph index beside its arrays: the graph's header and, in the same JSON object, how it came about.
-struct IndexParameters: Codable, Sendable {
-    var header: HNSWHeader
+/// What the catalog keeps of an index beside its arrays: its header and, in the same JSON object, how it came about.
+struct IndexParameters: Sendable {
+    var content: Content
     var build: IndexBuildReport
     /// Live records that the index covered when recall was last measured.
     var measuredCount: Int
-    /// Slots that had been deleted when the graph was last built or repaired, and are not in it.
-    var unlinkedCount: Int
 
-    /// The name and the kind of a collection's index in the catalog.
-    static let name = "hnsw", kind = "hnsw"
+    /// What the two kinds do not share.
+    enum Content: Sendable {
+        /// - Parameter unlinkedCount: Slots that had been deleted when the graph was last built or repaired, and are not in it.
+        case graph(HNSWHeader, unlinkedCount: Int)
+        /// - Parameter request: What was asked for when it was created, which a later training goes by.
+        case lists(IVFPQHeader, request: ListRequest, curves: [ListCalibration.Curve])
+    }
+
+    /// The kinds of a collection's index in the catalog, where they are names too.
+    static let graphKind = "hnsw", listKind = IVFPQHeader.kind
+
+    /// Whether it is the collection's index, be it of a kind that this version does not know.
+    static func isIndex(_ descriptor: IndexDescriptor) -> Bool { descriptor.name == graphKind || descriptor.name == listKind }
+
+    var kind: String {
+        switch content {
+        case .graph: Self.graphKind
+        case .lists: Self.listKind
+        }
+    }
+
+    /// Slots below it are covered.
+    var coveredCount: Int {
+        switch content {
+        case .graph(let header, _): header.count
+        case .lists(let header, _, _): header.count
+        }
+    }
+
+    /// Slots of a graph that had been deleted before it was made.
+    var unlinkedCount: Int { if case .graph(_, let count) = content { count } else { 0 } }
+
+    /// What was asked for when the lists were made.
+    var request: ListRequest? { if case .lists(_, let request, _) = content { request } else { nil } }
+
+    /// What was measured, for a report.
+    var recallPoints: [RecallPoint] {
+        switch content {
+        case .graph(let header, _): header.calibration.map { RecallPoint(k: $0.k, efSearch: $0.efSearch, recall: $0.recall) }
+        case .lists(_, _, let curves):
+            curves.flatMap { curve in
+                zip(curve.nprobe, curve.recall).map { RecallPoint(k: curve.k, nprobe: $0, refineFactor: curve.refineFactor, recall: $1) }
+            }
+        }
+    }
+}
+
+// MARK: As the catalog keeps it
+
+/// The JSON object of a graph.
+private struct StoredGraph: Codable {
+    var header: HNSWHeader
+    var build: IndexBuildReport
+    var measuredCount, unlinkedCount: Int
 
     private enum CodingKeys: String, CodingKey { case build, measuredCount, unlinkedCount }
 
-    init(header: HNSWHeader, build: IndexBuildReport, measuredCount: Int, unlinkedCount: Int) {
-        self.header = header
-        self.build = build
-        self.measuredCount = measuredCount
-        self.unlinkedCount = unlinkedCount
+    init(_ header: HNSWHeader, _ build: IndexBuildReport, measuredCount: Int, unlinkedCount: Int) {
+        (self.header, self.build, self.measuredCount, self.unlinkedCount) = (header, build, measuredCount, unlinkedCount)
     }
 
     init(from decoder: any Decoder) throws {
@@ -38,13 +85,54 @@ struct IndexParameters: Codable, Sendable {
         try container.encode(measuredCount, forKey: .measuredCount)
         try container.encode(unlinkedCount, forKey: .unlinkedCount)
     }
+}
 
-    /// As the catalog keeps it.
-    func encoded() throws(NeedletailError) -> Data {
+/// The JSON object of an IVF-PQ index.
+private struct StoredLists: Codable {
+    var header: IVFPQHeader
+    var build: IndexBuildReport
+    var measuredCount: Int
+    var request: ListRequest
+    var calibration: [ListCalibration.Curve]
+
+    private enum CodingKeys: String, CodingKey { case build, measuredCount, request, calibration }
+
+    init(_ header: IVFPQHeader, _ build: IndexBuildReport, measuredCount: Int, _ request: ListRequest, _ calibration: [ListCalibration.Curve]) {
+        (self.header, self.build, self.measuredCount, self.request, self.calibration) = (header, build, measuredCount, request, calibration)
+    }
+
+    init(from decoder: any Decoder) throws {
+        header = try IVFPQHeader(from: decoder)
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        build = try container.decode(IndexBuildReport.self, forKey: .build)
+        measuredCount = try container.decode(Int.self, forKey: .measuredCount)
+        request = try container.decode(ListRequest.self, forKey: .request)
+        calibration = try container.decode([ListCalibration.Curve].self, forKey: .calibration)
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        try header.encode(to: encoder)
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(build, forKey: .build)
+        try container.encode(measuredCount, forKey: .measuredCount)
+        try container.encode(request, forKey: .request)
+        try container.encode(calibration, forKey: .calibration)
+    }
+}
+
+extension IndexParameters {
+    /// What is installed.
+    func descriptor() throws(NeedletailError) -> IndexDescriptor {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         do {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-            return try encoder.encode(self)
+            let json = switch content {
+            case .graph(let header, let unlinkedCount):
+                try encoder.encode(StoredGraph(header, build, measuredCount: measuredCount, unlinkedCount: unlinkedCount))
+            case .lists(let header, let request, let curves):
+                try encoder.encode(StoredLists(header, build, measuredCount: measuredCount, request, curves))
+            }
+            return IndexDescriptor(name: kind, kind: kind, coveredCount: coveredCount, parameters: json)
         } catch {
             throw NeedletailError(.invalidArgument, "the description of an index cannot be written as JSON: \(error)")
         }
@@ -52,34 +140,57 @@ struct IndexParameters: Codable, Sendable {
 
     /// Reads what a descriptor of the file says.
     init(_ descriptor: IndexDescriptor, of collection: Collection) throws(NeedletailError) {
-        func damaged(_ reason: String) -> NeedletailError {
-            NeedletailError(
-                .corrupt, "the index of collection '\(collection.name)' in \(collection.database.path) cannot be read: \(reason). Drop it and create it anew",
-                path: collection.database.path)
-        }
-        guard descriptor.kind == Self.kind else {
-            throw NeedletailError(
-                .newerFormat,
-                "the index of collection '\(collection.name)' in \(collection.database.path) is of the kind '\(descriptor.kind)', which this version does not know. Use a newer one, or drop the index",
-                path: collection.database.path)
-        }
         do {
-            self = try JSONDecoder().decode(IndexParameters.self, from: descriptor.parameters)
+            switch descriptor.kind {
+            case Self.graphKind:
+                let stored = try JSONDecoder().decode(StoredGraph.self, from: descriptor.parameters)
+                content = .graph(stored.header, unlinkedCount: stored.unlinkedCount)
+                (build, measuredCount) = (stored.build, stored.measuredCount)
+            case Self.listKind:
+                let stored = try JSONDecoder().decode(StoredLists.self, from: descriptor.parameters)
+                content = .lists(stored.header, request: stored.request, curves: stored.calibration)
+                (build, measuredCount) = (stored.build, stored.measuredCount)
+            default:
+                throw NeedletailError(
+                    .newerFormat,
+                    "the index of collection '\(collection.name)' in \(collection.database.path) is of the kind '\(descriptor.kind)', which this version does not know. Use a newer one, or drop the index",
+                    path: collection.database.path)
+            }
+        } catch let error as NeedletailError {
+            throw error
         } catch {
-            throw damaged("\(error)")
+            throw .damagedIndex(of: collection, "\(error)")
         }
-        let schema = collection.schema
-        guard header.metric == schema.metric.indexMetric, header.element == schema.element.indexElement, header.dimension == schema.dimension,
-              header.count == descriptor.coveredCount
-        else { throw damaged("it was built for other vectors") }
-        guard header.count >= 0, (0 ... header.count).contains(unlinkedCount), (0 ... HNSWHeader.countLimit).contains(measuredCount) else {
-            throw damaged("of \(header.count) records, \(unlinkedCount) are not linked and \(measuredCount) were measured")
+        if let reason = contradiction(with: descriptor, collection.schema) { throw .damagedIndex(of: collection, reason) }
+    }
+
+    /// Why what a file says cannot be reckoned with, if so.
+    private func contradiction(with descriptor: IndexDescriptor, _ schema: Schema) -> String? {
+        let fits = switch content {
+        case .graph(let header, _):
+            header.metric == schema.metric.indexMetric && header.element == schema.element.indexElement && header.dimension == schema.dimension
+        case .lists(let header, _, _):
+            header.metric == schema.metric.indexMetric && header.element == schema.element.indexElement && header.dimension == schema.dimension
+        }
+        guard fits, coveredCount == descriptor.coveredCount else { return "it was built for other vectors" }
+        guard coveredCount >= 0, (0 ... coveredCount).contains(unlinkedCount), (0 ... HNSWHeader.countLimit).contains(measuredCount) else {
+            return "of \(coveredCount) records, \(unlinkedCount) are not linked and \(measuredCount) were measured"
         }
         // Plans are computed from these.
-        for point in header.calibration {
-            guard (1 ... Collection.maximumK).contains(point.k), IndexDescription.possibleEfSearch.contains(point.efSearch),
-                  (0 ... 1).contains(point.recall)
-            else { throw damaged("a recall of \(point.recall) for \(point.k) neighbours and an efSearch of \(point.efSearch) cannot have been measured") }
+        if case .lists(_, let request, let curves) = content {
+            guard curves.allSatisfy({ $0.nprobe.count == $0.recall.count }) else { return "its calibration is not whole" }
+            if let reason = request.contradiction { return reason }
         }
+        if case .graph(let header, _) = content {
+            guard header.calibration.allSatisfy({ $0.selectivity.map { $0 > 0 && $0 < 1 } ?? true }) else { return "a filter of no or all records was measured" }
+        }
+        for point in recallPoints {
+            guard (1 ... Collection.maximumK).contains(point.k), (0 ... 1).contains(point.recall),
+                  point.efSearch.map(IndexDescription.possibleEfSearch.contains) ?? true,
+                  point.nprobe.map(IndexDescription.possibleNlist.contains) ?? true,
+                  point.refineFactor.map(IndexDescription.possibleRefineFactor.contains) ?? true
+            else { return "a recall of \(point.recall) for \(point.k) neighbours cannot have been measured" }
+        }
+        return nil
     }
 }

@@ -8,15 +8,25 @@ final class IndexRegistry: Sendable {
     final class Entry: Sendable {
         let version: UInt64
         let parameters: IndexParameters
-        let calibration: Calibration
-        /// The buffers of searches, which pass from one snapshot to the next.
-        let scratches: HNSWScratchPool
+        let content: Content
 
-        fileprivate init(version: UInt64, parameters: IndexParameters, scratches: HNSWScratchPool) {
+        enum Content: Sendable {
+            /// The buffers of searches pass from one snapshot to the next.
+            case graph(HNSWHeader, GraphCalibration, HNSWScratchPool)
+            case lists(IVFPQHeader, ListCalibration)
+        }
+
+        fileprivate init(version: UInt64, parameters: IndexParameters, after known: Entry?) {
             self.version = version
             self.parameters = parameters
-            calibration = Calibration(parameters.header.calibration)
-            self.scratches = scratches
+            switch parameters.content {
+            case .graph(let header, _):
+                var scratches = HNSWScratchPool()
+                if case .graph(_, _, let used) = known?.content { scratches = used }
+                content = .graph(header, GraphCalibration(header.calibration), scratches)
+            case .lists(let header, _, let curves):
+                content = .lists(header, ListCalibration(curves, nlist: header.nlist))
+            }
         }
     }
 
@@ -31,9 +41,7 @@ final class IndexRegistry: Sendable {
     func entry(_ descriptor: IndexDescriptor, of collection: Collection) throws(NeedletailError) -> Entry {
         let known = state.withLock { $0.entries[collection.tableID] }
         if let known, known.version == descriptor.version { return known }
-        let entry = Entry(
-            version: descriptor.version, parameters: try IndexParameters(descriptor, of: collection),
-            scratches: known?.scratches ?? HNSWScratchPool())
+        let entry = Entry(version: descriptor.version, parameters: try IndexParameters(descriptor, of: collection), after: known)
         return state.withLock { state in
             // An old snapshot must not push the newest version out.
             if let current = state.entries[collection.tableID], current.version >= entry.version { return entry }

@@ -10,7 +10,7 @@ import NeedletailIndex
 ///   that remain. What passes grows with the logarithm of the number of records, since the threshold falls as the scan goes on.
 /// - *walk*: the nodes that a walk expands are the `efSearch` that match and those between them that do not, `efSearch` ÷
 ///   selectivity in all, as long as what matches lies everywhere; where it does not, the walk spends its budget and a scan follows.
-struct CostModel: Sendable, Equatable {
+package struct CostModel: Sendable, Equatable {
     var kernels: KernelCosts
     /// Records in all, and those that match.
     var liveCount: Int
@@ -24,19 +24,43 @@ struct CostModel: Sendable, Equatable {
     /// The share of walks with this filter that gave up.
     var failureShare: Double
 
+    init(_ facts: SearchFacts, _ index: SearchFacts.Graph) {
+        self.init(
+            kernels: index.kernels, liveCount: facts.liveCount, matchingCount: facts.matchingCount ?? facts.liveCount,
+            tailCount: index.tailCount, hasCodes: index.graph.hasCodes, hasSigns: index.graph.signs != nil,
+            hasNeighborCodes: index.graph.header.quantization == .rabitq, failureShare: facts.failureShare)
+    }
+
+    package init(
+        kernels: KernelCosts, liveCount: Int, matchingCount: Int, tailCount: Int = 0, hasCodes: Bool = true, hasSigns: Bool = true,
+        hasNeighborCodes: Bool = true, failureShare: Double = 0
+    ) {
+        self.kernels = kernels
+        self.liveCount = liveCount
+        self.matchingCount = matchingCount
+        self.tailCount = tailCount
+        self.hasCodes = hasCodes
+        self.hasSigns = hasSigns
+        self.hasNeighborCodes = hasNeighborCodes
+        self.failureShare = failureShare
+    }
+
     /// The share of records that match.
     var selectivity: Double { liveCount == 0 ? 1 : min(1, max(Double(matchingCount) / Double(liveCount), 1e-9)) }
 
     /// Comparing all that match in full precision.
-    var exact: Double {
+    package var exact: Double {
         min(Double(matchingCount) * kernels.row, Double(liveCount) * kernels.sequentialRow * 1.1) / 1000
     }
+
+    /// Comparing all records, one after another.
+    package var sequential: Double { Double(liveCount) * kernels.sequentialRow / 1000 }
 
     /// The tail, which every search through an index compares.
     var tail: Double { Double(tailCount) * selectivity * kernels.row / 1000 }
 
     /// Comparing all that match by codes.
-    func codes(k: Int) -> Double {
+    package func codes(k: Int) -> Double {
         guard hasCodes else { return .infinity }
         let kept = Double(HNSWGraph.codeScanKeptCount(k: k)), matching = Double(matchingCount)
         var cost = kernels.search + kept * kernels.row * 2
@@ -53,7 +77,7 @@ struct CostModel: Sendable, Equatable {
     func hops(efSearch: Int) -> Double { min(Double(efSearch) / selectivity, Double(liveCount)) }
 
     /// Hops after which a walk gives up: as many as cost what the scan does that follows, but not below twice what is expected.
-    func budget(efSearch: Int, k: Int) -> Int? {
+    package func budget(efSearch: Int, k: Int) -> Int? {
         guard hasNeighborCodes else { return nil }
         let fallback = min(codes(k: k), exact) * 1000 / kernels.blockHop
         return Int(max(fallback, 2 * hops(efSearch: efSearch))) + 32
@@ -61,10 +85,14 @@ struct CostModel: Sendable, Equatable {
 
     /// How a walk goes about the filter. Without neighbour codes, two hops are better where few match, but not so few that they
     /// fall apart.
-    var strategy: HNSWFilterStrategy { !hasNeighborCodes && selectivity > 0.03 && selectivity < 0.15 ? .twoHops : .all }
+    var strategy: HNSWFilterStrategy { Self.strategy(hasNeighborCodes: hasNeighborCodes, selectivity: selectivity) }
+
+    static func strategy(hasNeighborCodes: Bool, selectivity: Double) -> HNSWFilterStrategy {
+        !hasNeighborCodes && selectivity > 0.03 && selectivity < 0.15 ? .twoHops : .all
+    }
 
     /// A walk through the graph, and what follows where it gives up.
-    func walk(efSearch: Int, k: Int) -> Double {
+    package func walk(efSearch: Int, k: Int) -> Double {
         let hops = hops(efSearch: efSearch)
         let hop = hasNeighborCodes ? kernels.blockHop : kernels.rowHop
         // Within two hops, several lists of rows are compared.
@@ -73,13 +101,11 @@ struct CostModel: Sendable, Equatable {
         let failing = (kernels.search + Double(budget) * hop) / 1000 + min(codes(k: k), exact)
         return (1 - failureShare) * own / 1000 + failureShare * failing + tail
     }
+}
 
-    /// Searching without the filter for as many that enough of them match, and dropping the others.
-    func overfetch(efSearch: Int, k: Int) -> Double {
-        // One in `selectivity` matches, give or take: for the rarer case, half as many again.
-        let wider = Double(efSearch) * 1.5 / selectivity
-        guard wider <= Double(liveCount) / 2 else { return .infinity }
-        let hop = hasNeighborCodes ? kernels.blockHop : kernels.rowHop
-        return (kernels.search + wider * hop + Double(k) / selectivity * kernels.row) / 1000 + tail
+extension VectorShape {
+    /// That of a collection's vectors.
+    init(_ schema: Schema) {
+        self.init(metric: schema.metric.indexMetric, element: schema.element.indexElement, dimension: schema.dimension)
     }
 }

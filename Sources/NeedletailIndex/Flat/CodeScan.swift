@@ -23,6 +23,8 @@ final class CodeScanScratch {
     private var heapCapacity = 0
     let slots: UnsafeMutablePointer<UInt32>
     let keys: UnsafeMutablePointer<UInt64>
+    /// Slots one after another.
+    let sequence: UnsafeMutablePointer<UInt32>
     private(set) var vectors: UnsafeMutablePointer<Float>
     private(set) var codes: UnsafeMutablePointer<Int8>
     private var dimension = 0
@@ -34,6 +36,7 @@ final class CodeScanScratch {
         heap = .allocate(capacity: 0)
         slots = .allocate(capacity: Self.stepCount + 4)
         keys = .allocate(capacity: Self.stepCount + 16)
+        sequence = .allocate(capacity: Self.stepCount)
         vectors = .allocate(capacity: 0)
         codes = .allocate(capacity: 0)
     }
@@ -42,8 +45,19 @@ final class CodeScanScratch {
         heap.deallocate()
         slots.deallocate()
         keys.deallocate()
+        sequence.deallocate()
         vectors.deallocate()
         codes.deallocate()
+    }
+
+    /// Puts down those of some slots that are not deleted; how many.
+    func fill(_ slots: Range<Int>, leavingOut deleted: UnsafeBufferPointer<UInt64>?) -> Int {
+        var count = 0
+        for slot in slots {
+            sequence[count] = UInt32(slot)
+            count += deleted.map { $0[slot >> 6] >> UInt64(slot & 63) & 1 == 0 } ?? true ? 1 : 0
+        }
+        return count
     }
 
     func reserve(heap count: Int, rotatedDimension: Int) {
@@ -68,6 +82,20 @@ extension HNSWGraph {
 
     /// Slots below which comparing in full precision at once is as fast.
     private static let fewSlots = 24
+    /// Slots below which SQ8 codes alone are as fast: signs need the query rotated.
+    private static let leastForSigns = 512
+
+    /// Bytes of a row of signs.
+    package static func signByteCount(dimension: Int) -> Int { nt_sign_row_bytes(nt_rabitq_dimension(dimension)) }
+
+    /// Bytes that a walk or a scan by SQ8 codes reads: for each hop a list or a block, for each distance a row.
+    package func traversalByteCount(hops: Int, distances: Int) -> Int {
+        let row = header.quantization == .none ? vectors.stride : codes.stride
+        // Under neighbour codes a hop's distances stand in its block, but for that of the node itself.
+        guard header.quantization == .rabitq, hops > 0 else { return hops * links.stride + distances * row }
+        let inBlocks = min(distances, hops * header.degree)
+        return hops * (neighborBlocks.stride + row) + (distances - inBlocks) * row
+    }
 
     /// How many of the nearest by SQ8 codes are compared in full precision.
     package static func codeScanKeptCount(k: Int) -> Int { k + max(6, k / 4) }
@@ -76,29 +104,32 @@ extension HNSWGraph {
     ///
     /// - Parameters:
     ///   - query: `dimension` components, finite.
-    ///   - slots: ascending, each below the graph's count.
+    ///   - slots: ascending, each below the graph's count; nil: all that are not deleted.
     ///   - statistics: added to.
     /// - Complexity: a code for each of `slots`, and some `k × log(slots.count)` distances.
     package func scan(
-        _ query: UnsafeBufferPointer<Float>, k: Int, slots: UnsafeBufferPointer<UInt32>, precision: CodeScanPrecision = .standard,
-        scratch pool: HNSWScratchPool, statistics: inout HNSWStatistics
+        _ query: UnsafeBufferPointer<Float>, k: Int, slots: UnsafeBufferPointer<UInt32>?, deleted: UnsafeBufferPointer<UInt64>? = nil,
+        precision: CodeScanPrecision = .standard, scratch pool: HNSWScratchPool, statistics: inout HNSWStatistics
     ) -> [Neighbor] {
         precondition(query.count == header.dimension, "a query has the index's dimension")
-        precondition(slots.last.map { Int($0) < header.count } ?? true, "the graph covers the slots")
-        guard k > 0, let base = query.baseAddress, let first = slots.baseAddress else { return [] }
-        let k = min(k, slots.count)
+        precondition(slots?.last.map { Int($0) < header.count } ?? true, "the graph covers the slots")
+        guard k > 0, let base = query.baseAddress else { return [] }
+        let count = slots?.count ?? header.count
+        guard count > 0 else { return [] }
+        let k = min(k, count)
         let scratch = pool.take()
         defer { pool.giveBack(scratch) }
         let prepared = prepare(base, scratch)
-        let kept = min(Self.codeScanKeptCount(k: k), slots.count)
-        guard hasCodes, slots.count > max(kept, Self.fewSlots) else {
+        let kept = min(Self.codeScanKeptCount(k: k), count)
+        if let slots, !hasCodes || count <= max(kept, Self.fewSlots) {
             return rescored(k, of: slots, prepared.vector, scratch, &statistics)
         }
+        precondition(hasCodes, "a graph without codes has its slots compared in full")
         let memory = scratch.codeScan
         memory.reserve(heap: kept, rotatedDimension: nt_rabitq_dimension(header.dimension))
         var heap = TopK(capacity: kept, keys: memory.heap)
         withUnsafePointer(to: prepared) { prepared in
-            scan(prepared, base, first, count: slots.count, precision, into: &heap, memory, &statistics)
+            scan(prepared, base, slots?.baseAddress, deleted, count: count, precision, into: &heap, memory, &statistics)
         }
         let nearest = heap.contents
         scratch.reserve(rescored: max(nearest.count, 1))
@@ -110,13 +141,13 @@ extension HNSWGraph {
     }
 
     private func scan(
-        _ prepared: UnsafePointer<nt_traversal_query>, _ query: UnsafePointer<Float>, _ first: UnsafePointer<UInt32>, count: Int,
-        _ precision: CodeScanPrecision, into heap: inout TopK, _ memory: CodeScanScratch, _ statistics: inout HNSWStatistics
+        _ prepared: UnsafePointer<nt_traversal_query>, _ query: UnsafePointer<Float>, _ first: UnsafePointer<UInt32>?,
+        _ deleted: UnsafeBufferPointer<UInt64>?, count: Int, _ precision: CodeScanPrecision, into heap: inout TopK, _ memory: CodeScanScratch, _ statistics: inout HNSWStatistics
     ) {
         let distances = nt_traversal_for(traversalKind).pointee, signFunctions = nt_codescan_current().pointee
         var rows = codes.rows, signRows = nt_rows()
         var signs: (query: nt_sign_query, base: Float)?
-        if let stored = self.signs {
+        if let stored = self.signs, count >= Self.leastForSigns {
             signRows = stored.rows
             signs = signQuery(query, precision, memory)
         }
@@ -125,17 +156,18 @@ extension HNSWGraph {
         var step = min(max(2 * heap.capacity, 64), CodeScanScratch.stepCount)
         while position < count {
             let taken = min(step, count - position)
-            var slots = first + position
-            var left = taken
+            var slots = UnsafePointer(memory.sequence), left = taken
+            if let first { slots = first + position } else { left = memory.fill(position ..< position + taken, leavingOut: deleted) }
             if var signs, heap.threshold < .infinity {
-                left = signFunctions.within(&signs.query, &signRows, slots, taken, heap.threshold - signs.base, memory.slots)
-                statistics.codes += taken
+                statistics.codes += left
+                left = signFunctions.within(&signs.query, &signRows, slots, left, heap.threshold - signs.base, memory.slots)
                 slots = UnsafePointer(memory.slots)
             }
             let found = left == 0 ? 0 : distances.scan(prepared, &rows, slots, left, heap.threshold, memory.keys)
             statistics.distances += left
             for i in 0 ..< found { heap.offer(memory.keys[i]) }
             position += taken
+            // Rows are compared in steps: what follows has a lower threshold.
             step = min(2 * step, CodeScanScratch.stepCount)
         }
     }
@@ -182,3 +214,4 @@ extension HNSWGraph {
         return (0 ..< min(k, found)).map { Neighbor(key: scratch.keys[$0]) }
     }
 }
+

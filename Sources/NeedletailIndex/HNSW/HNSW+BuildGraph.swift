@@ -29,9 +29,6 @@ final class BuildGraph: @unchecked Sendable {
     var entrySlot: UInt32 = NT_NO_NODE
     var maxLevel = 0
 
-
-
-
     init(m: Int, count: Int, links: MutableRows, upperNodes: MutableRows, upperLinks: MutableRows) {
         self.m = m
         self.count = count

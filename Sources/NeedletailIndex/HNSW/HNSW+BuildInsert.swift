@@ -8,13 +8,11 @@ struct BuildWorker {
     let graph: BuildGraph
     var scratch: BuildScratch
     private let levels: UnsafeMutablePointer<nt_level>
-    private let fills: Bool
     /// efConstruction on the upper levels: they lead to a neighbourhood, which a quarter of the candidates does as well.
     private let upperBreadth: Int
 
-    init(graph: BuildGraph, space: BuildSpace, efConstruction: Int, fills: Bool) {
+    init(graph: BuildGraph, space: BuildSpace, efConstruction: Int) {
         self.graph = graph
-        self.fills = fills
         upperBreadth = max(min(efConstruction, 2 * graph.m), efConstruction / 4)
         scratch = BuildScratch(
             space: space, nodes: max(graph.count, graph.upperCount), efConstruction: efConstruction, degree: 2 * graph.m,
@@ -158,7 +156,7 @@ struct BuildWorker {
         scratch.computeDistances(from: graph.slot(level: level, owner))
         scratch.candidates.append(number: number, slot: slot, distance: distance)
         scratch.sortCandidates()
-        scratch.choose(limit: degree, filling: fills ? degree : 0)
+        scratch.choose(limit: degree)
         nt_list_store(list, degree, scratch.chosen.numbers, scratch.chosen.count)
     }
 }

@@ -31,7 +31,7 @@ extension HNSWGraph {
 
     func filteredSearch(
         _ query: UnsafeBufferPointer<Float>, k: Int, ef: Int, allowed: UnsafeBufferPointer<UInt64>?, deleted: UnsafeBufferPointer<UInt64>?,
-        mask: SlotMask, strategy: HNSWFilterStrategy?, budget: Int?, scratch pool: HNSWScratchPool, statistics: inout HNSWStatistics
+        mask: SlotMask, strategy: HNSWFilterStrategy?, budget: Int?, leavingOut hidden: UInt32?, scratch pool: HNSWScratchPool, statistics: inout HNSWStatistics
     ) -> [Neighbor] {
         let passing = mask.isFull ? header.count : mask.cardinality(count: header.count)
         guard passing > 0, let base = query.baseAddress else { return [] }
@@ -43,12 +43,12 @@ extension HNSWGraph {
         }
         let scratch = pool.take()
         defer { pool.giveBack(scratch) }
-        if strategy == .all, usesNeighborCodes(k: k, ef: ef), let codes = header.neighborCodes {
-            var extent = NeighborCodesExtent(codes, k: k, ef: ef, selectivity: Double(passing) / Double(header.count))
+        if strategy == .all, usesNeighborCodes(k: k, ef: ef) {
+            var extent = SearchExtent(header.reaches ?? [], k: k, ef: ef, selectivity: Double(passing) / Double(header.count))
             let before = statistics.hops
             let budget = budget.map { max($0, 1) } ?? .max
             extent.budget = min(extent.budget, budget)
-            let found = search(base, k: k, extent: extent, allowed: allowed, deleted: deleted, scratch, &statistics)
+            let found = search(base, k: k, extent: extent, allowed: allowed, deleted: deleted, leavingOut: hidden, scratch, &statistics)
             if statistics.hops - before >= budget {
                 statistics.spentBudgets += 1
                 return []
@@ -63,13 +63,13 @@ extension HNSWGraph {
         beam.allowed = allowed?.baseAddress
         beam.deleted = deleted?.baseAddress
         if strategy == .twoHops {
-            searchInTwoHops(prepared, ef: ef, mask: mask, scratch, &beam)
+            searchInTwoHops(prepared, ef: ef, mask: mask, leavingOut: hidden, scratch, &beam)
         } else {
             // As many nodes as `ef` that pass belong to, and half as many again. Where too few of them pass, since those
             // that do not lie near the query, more.
             var capacity = Int(1.5 * Double(ef) * Double(header.count) / Double(passing))
             while true {
-                searchAll(prepared, ef: ef, capacity: min(capacity, header.count), mask: mask, scratch, &beam)
+                searchAll(prepared, ef: ef, capacity: min(capacity, header.count), mask: mask, leavingOut: hidden, scratch, &beam)
                 let last = beam.pool_count == capacity ? nt_key_distance(beam.pool[capacity - 1]) : .infinity
                 let worst = beam.result_count == ef ? nt_key_distance(beam.results[ef - 1]) : .infinity
                 // Nodes that the pool had no room for may have led to more.
@@ -90,7 +90,8 @@ extension HNSWGraph {
 
     /// Goes through all nodes; those that pass end up in the beam's results.
     private func searchAll(
-        _ prepared: nt_traversal_query, ef: Int, capacity: Int, mask: SlotMask, _ scratch: HNSWScratch, _ beam: inout nt_beam
+        _ prepared: nt_traversal_query, ef: Int, capacity: Int, mask: SlotMask, leavingOut hidden: UInt32?, _ scratch: HNSWScratch,
+        _ beam: inout nt_beam
     ) {
         scratch.reserve(pool: capacity, results: ef)
         beam.pool = scratch.pool
@@ -98,6 +99,7 @@ extension HNSWGraph {
         beam.result_capacity = ef
         withUnsafePointer(to: prepared) { prepared in
             enter(prepared, scratch, &beam)
+            if let hidden { nt_seen_insert(&beam.seen, hidden) }
             beam.capacity = capacity
             beam.result_count = mask.contains(nt_pool_node(beam.pool[0])) ? 1 : 0
             beam.results[0] = beam.pool[0]
@@ -107,12 +109,15 @@ extension HNSWGraph {
     }
 
     /// Goes through nodes that pass; they end up in the beam's results.
-    private func searchInTwoHops(_ prepared: nt_traversal_query, ef: Int, mask: SlotMask, _ scratch: HNSWScratch, _ beam: inout nt_beam) {
+    private func searchInTwoHops(
+        _ prepared: nt_traversal_query, ef: Int, mask: SlotMask, leavingOut hidden: UInt32?, _ scratch: HNSWScratch, _ beam: inout nt_beam
+    ) {
         // The entry point, which may not pass, takes one place more.
         scratch.reserve(pool: ef + 1)
         beam.pool = scratch.pool
         withUnsafePointer(to: prepared) { prepared in
             enter(prepared, scratch, &beam)
+            if let hidden { nt_seen_insert(&beam.seen, hidden) }
             beam.capacity = ef + 1
             withUnsafePointer(to: level(0)) { nt_traversal_for(traversalKind).pointee.search_two_hops($0, prepared, &beam) }
         }

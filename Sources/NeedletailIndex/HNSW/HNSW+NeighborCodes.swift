@@ -4,10 +4,8 @@ import NeedletailStorage
 // Search by neighbour codes. A hop estimates the distances of all of a node's neighbours from one block; only nodes that are
 // expanded get a distance of their own, from their SQ8 code.
 //
-// The search does not fill a pool of efSearch nodes. It looks as far as `reach` times the distance of the k-th nearest so
-// far (distance-adaptive beam search, arXiv 2505.15636), and so stops early where the k nearest stand out: at recall@10 0.95
-// of MiniLM embeddings it expands a fifth fewer nodes than a pool of fixed size. efSearch is what it expands on average for
-// k = 10; the reach for it was measured when the graph was built.
+// How far it goes is a matter of `SearchExtent`: at recall@10 0.95 of MiniLM embeddings it expands a fifth fewer nodes than a pool
+// of fixed size.
 
 /// The memory of a search by neighbour codes.
 final class NeighborCodesScratch {
@@ -66,52 +64,15 @@ final class NeighborCodesScratch {
     }
 }
 
-/// How far a search by neighbour codes goes.
-struct NeighborCodesExtent {
-    var reach: Float
-    var budget: Int
-
-    /// The most nodes that a search keeps in its unsorted queue; one that looks farther goes by SQ8 codes alone.
-    static let largestEf = 4096
-    /// How many times the mean a single search may expand. At 4, recall for the same mean is no better, but the slowest
-    /// searches take twice as long.
-    private static let budgetFactor = 1.75
-
-    /// - Parameters:
-    ///   - ef: nodes to expand on average for k = 10; for another k in proportion.
-    ///   - selectivity: the share of nodes that may be returned.
-    init(_ codes: NeighborCodes, k: Int, ef: Int, selectivity: Double = 1) {
-        reach = 1
-        budget = Int(Self.budgetFactor * Double(ef)) + 24
-        // A filter may exclude just what is near.
-        if selectivity < 1 { budget = Int(4 * Double(budget) / selectivity) }
-        let wanted = Float(ef) * 10 / Float(k)
-        guard var low = codes.reaches.first, wanted > low.hops else { return }
-        for high in codes.reaches.dropFirst() {
-            if wanted <= high.hops, high.hops > low.hops {
-                reach = low.reach + (high.reach - low.reach) * (wanted - low.hops) / (high.hops - low.hops)
-                return
-            }
-            low = high
-        }
-        reach = low.reach * wanted / low.hops
-    }
-
-    init(reach: Float, budget: Int) {
-        self.reach = reach
-        self.budget = budget
-    }
-}
-
 extension HNSWGraph {
     /// Whether a search goes by neighbour codes.
     func usesNeighborCodes(k: Int, ef: Int) -> Bool {
-        header.quantization == .rabitq && ef <= NeighborCodesExtent.largestEf && k <= NeighborCodesExtent.largestEf
+        header.quantization == .rabitq && ef <= SearchExtent.largestEf && k <= SearchExtent.largestEf
     }
 
     /// The k nearest slots that may be returned, as far as the extent goes, ascending by exact internal distance.
     func search(
-        _ query: UnsafePointer<Float>, k: Int, extent: NeighborCodesExtent,
+        _ query: UnsafePointer<Float>, k: Int, extent: SearchExtent,
         allowed: UnsafeBufferPointer<UInt64>?, deleted: UnsafeBufferPointer<UInt64>?, leavingOut hidden: UInt32? = nil,
         _ scratch: HNSWScratch, _ statistics: inout HNSWStatistics
     ) -> [Neighbor] {
@@ -131,7 +92,7 @@ extension HNSWGraph {
 
     /// The same from where `enter` has left the first node in the beam.
     func searchByNeighborCodes(
-        _ prepared: UnsafePointer<nt_traversal_query>, _ query: UnsafePointer<Float>, k: Int, extent: NeighborCodesExtent,
+        _ prepared: UnsafePointer<nt_traversal_query>, _ query: UnsafePointer<Float>, k: Int, extent: SearchExtent,
         allowed: UnsafeBufferPointer<UInt64>?, deleted: UnsafeBufferPointer<UInt64>?,
         _ scratch: HNSWScratch, _ entered: nt_beam, _ statistics: inout HNSWStatistics
     ) -> [Neighbor] {
@@ -175,18 +136,12 @@ extension HNSWGraph {
         return rescored(k, beam, query: prepared.pointee.vector, scratch, &statistics)
     }
 
-    /// What is added to the reach: the error of SQ8 codes, without which a search would end at once where distances are
-    /// smaller than that. Under dot, where distances have no zero, also what makes them as l2 distances between vectors that
-    /// one more dimension gives the norm of the longest.
+    /// What is added to the reach: ``slackOfCodes``; under dot, where distances have no zero, also what makes them as l2
+    /// distances between vectors that one more dimension gives the norm of the longest.
     private func slack(reach: Float, _ query: UnsafePointer<Float>, _ codes: NeighborCodes) -> Float {
-        guard let step = header.sq8?.step else { return 0 }
-        switch header.metric {
-        case .l2: return step * step * Float(header.dimension) / 3
-        case .cosine: return step
-        case .dot:
-            let norm = Float(nt_sqnorm_f32(query, header.dimension).squareRoot())
-            return norm * (step + (reach - 1) * codes.largestNorm)
-        }
+        guard header.metric == .dot else { return slackOfCodes }
+        let norm = Float(nt_sqnorm_f32(query, header.dimension).squareRoot())
+        return norm * ((header.sq8?.step ?? 0) + (reach - 1) * codes.largestNorm)
     }
 
     /// The tables that neighbour codes are looked up in.

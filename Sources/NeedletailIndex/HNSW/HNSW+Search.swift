@@ -37,7 +37,7 @@ extension HNSWGraph {
     ///   - deleted: bit set = slot is left out; nil: none is.
     ///   - strategy: how to go about them; nil: as costs least.
     ///   - budget: under neighbour codes and a filter, hops after which the search gives up and returns nothing.
-    ///   - hidden: a slot on level 0 only that the search does not come upon, as if it were not in the graph; without bitmaps.
+    ///   - hidden: a slot on level 0 only that the search does not come upon, as if it were not in the graph.
     ///   - statistics: added to.
     package func search(
         _ query: UnsafeBufferPointer<Float>, k: Int, ef: Int,
@@ -50,23 +50,38 @@ extension HNSWGraph {
         let mask = SlotMask(allowed: allowed, deleted: deleted, count: header.count)
         if !mask.isFull || isCostly(ef: ef) {
             return filteredSearch(
-                query, k: k, ef: ef, allowed: allowed, deleted: deleted, mask: mask, strategy: strategy, budget: budget, scratch: pool, statistics: &statistics)
+                query, k: k, ef: ef, allowed: allowed, deleted: deleted, mask: mask, strategy: strategy, budget: budget, leavingOut: hidden, scratch: pool, statistics: &statistics)
         }
         let scratch = pool.take()
         defer { pool.giveBack(scratch) }
-        if usesNeighborCodes(k: k, ef: ef), let codes = header.neighborCodes {
-            let extent = NeighborCodesExtent(codes, k: k, ef: ef)
+        if usesNeighborCodes(k: k, ef: ef) {
+            let extent = SearchExtent(header.reaches ?? [], k: k, ef: ef)
             return search(base, k: k, extent: extent, allowed: nil, deleted: nil, leavingOut: hidden, scratch, &statistics)
         }
-        let prepared = prepare(base, scratch)
-        scratch.reserve(pool: ef)
+        let extent = usesReach(k: k, ef: ef) ? SearchExtent(header.reaches ?? [], k: k, ef: ef) : nil
+        return search(base, k: k, ef: ef, extent: extent, leavingOut: hidden, scratch, &statistics)
+    }
+
+    /// The k nearest by codes or stored vectors, all of which may be returned: as far as the extent goes, or with a pool of `ef`.
+    func search(
+        _ query: UnsafePointer<Float>, k: Int, ef: Int, extent: SearchExtent?, leavingOut hidden: UInt32? = nil,
+        _ scratch: HNSWScratch, _ statistics: inout HNSWStatistics
+    ) -> [Neighbor] {
+        let prepared = prepare(query, scratch)
+        let capacity = min(extent?.budget ?? ef, header.count)
+        scratch.reserve(pool: capacity)
         var beam = nt_beam()
         beam.pool = scratch.pool
         withUnsafePointer(to: prepared) { prepared in
             enter(prepared, scratch, &beam)
             // A node that seems to have been seen is never looked at.
             if let hidden { nt_seen_insert(&beam.seen, hidden) }
-            beam.capacity = ef
+            beam.capacity = capacity
+            if let extent {
+                beam.reach_count = k
+                beam.reach = extent.reach
+                beam.slack = slackOfCodes
+            }
             withUnsafePointer(to: level(0)) { level in
                 let search = nt_traversal_for(traversalKind).pointee.search
                 search?(level, prepared, &beam)
@@ -151,7 +166,8 @@ extension HNSWGraph {
     /// Every live node can be reached from the entry point, but a search enters level 0 elsewhere, and not everything can be
     /// reached from there: the entry point itself may be in no list.
     func goOnFromEntry(_ query: UnsafePointer<nt_traversal_query>, _ beam: inout nt_beam) -> Bool {
-        guard beam.pool_count < beam.capacity, var slot = header.entrySlot, nt_seen_contains(&beam.seen, slot) == 0 else { return false }
+        let wanted = beam.reach_count > 0 ? beam.reach_count : beam.capacity
+        guard beam.pool_count < wanted, var slot = header.entrySlot, nt_seen_contains(&beam.seen, slot) == 0 else { return false }
         var distance: Float = 0, rows = traversalRows
         nt_traversal_for(traversalKind).pointee.distances(query, &rows, &slot, 1, &distance)
         beam.distances += 1

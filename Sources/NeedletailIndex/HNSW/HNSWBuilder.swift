@@ -207,10 +207,10 @@ package struct HNSWBuilder {
         arrays += try signCodes(&header, base: base)
         let working = Self.workingByteCount(count: header.count, covered: covered, upper: header.upperCount, options: options)
         let peak = arrays.reduce(working) { $0 + $1.memoryByteCount }
-        if remeasures, header.quantization == .rabitq {
+        if remeasures {
             let built = HNSWBuild(header: header, arrays: arrays, peakByteCount: peak, base: base)
             if let graph = try? built.graph(vectors: source.vectors) {
-                header.neighborCodes?.reaches = Self.measureReaches(graph, deleted: source.deleted)
+                header.reaches = Self.measureReaches(graph, deleted: source.deleted)
             }
         }
         return HNSWBuild(header: header, arrays: arrays, peakByteCount: peak, base: base)
@@ -223,8 +223,7 @@ package struct HNSWBuilder {
     ) throws(HNSWBuildError) {
         let workers = UnsafeMutablePointer<BuildWorker>.allocate(capacity: crew.threads)
         for worker in 0 ..< crew.threads {
-            (workers + worker).initialize(
-                to: BuildWorker(graph: graph, space: space, efConstruction: options.efConstruction, fills: false))
+            (workers + worker).initialize(to: BuildWorker(graph: graph, space: space, efConstruction: options.efConstruction))
         }
         defer {
             for worker in 0 ..< crew.threads { workers[worker].deallocate() }

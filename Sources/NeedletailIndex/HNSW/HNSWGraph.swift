@@ -65,6 +65,9 @@ package struct HNSWGraph: @unchecked Sendable {
                 guard let upper = header.entryUpper, upper < header.upperCount else { throw HNSWError("the entry point is not an upper node") }
             }
         }
+        if let reaches = header.reaches, reaches.count > 64 || !reaches.allSatisfy(\.isValid) {
+            throw HNSWError("how far searches reach is out of range")
+        }
         try check(links, .links, count: header.count, stride: header.linkStride)
         try check(upperNodes, .upperNodes, count: header.upperCount, stride: HNSWHeader.upperNodeStride)
         try check(upperLinks, .upperLinks, count: header.upperListCount, stride: header.upperLinkStride)

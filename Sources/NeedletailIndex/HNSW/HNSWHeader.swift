@@ -39,6 +39,9 @@ package struct HNSWHeader: Codable, Sendable, Equatable {
     package var sq8: SQ8Quantizer?
     /// What searches by neighbour codes need to know, under `.rabitq`.
     package var neighborCodes: NeighborCodes?
+    /// How many nodes a search for ten expands on average, by ascending reach, the first of them for reach 1. Nil where that was
+    /// not measured: searches then fill a pool of efSearch nodes.
+    package var reaches: [ReachPoint]?
     /// The seed of the rotation of sign codes; nil where there are none.
     package var signRotationSeed: UInt64?
     /// Recall as measured at build time, by ascending efSearch.
@@ -48,8 +51,11 @@ package struct HNSWHeader: Codable, Sendable, Equatable {
         package var k: Int
         package var efSearch: Int
         package var recall: Double
+        /// The share of slots that a filter let through; nil where there was none.
+        package var selectivity: Double?
 
-        package init(k: Int, efSearch: Int, recall: Double) {
+        package init(k: Int, efSearch: Int, recall: Double, selectivity: Double? = nil) {
+            self.selectivity = selectivity
             self.k = k
             self.efSearch = efSearch
             self.recall = recall

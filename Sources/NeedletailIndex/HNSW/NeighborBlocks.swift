@@ -7,18 +7,10 @@ package struct NeighborCodes: Codable, Sendable, Equatable {
     package var rotationSeed: UInt64
     /// The greatest norm of a vector under `dot`; 0 otherwise.
     package var largestNorm: Float
-    /// How many nodes a search for ten expands on average, by ascending reach: the first of them for reach 1.
-    package var reaches: [ReachPoint]
-
-    package struct ReachPoint: Codable, Sendable, Equatable {
-        package var reach: Float
-        package var hops: Float
-    }
 
     /// Whether searches can go by these numbers: they come out of a file.
     var isValid: Bool {
-        largestNorm.isFinite && largestNorm >= 0 && reaches.count <= 64
-            && reaches.allSatisfy { $0.reach.isFinite && $0.reach >= 1 && $0.hops.isFinite && $0.hops > 0 }
+        largestNorm.isFinite && largestNorm >= 0
     }
 }
 

@@ -58,6 +58,7 @@ private final class IVFPQPass {
     private let scratch: IVFPQScratch
     private let queries: UnsafeMutablePointer<nt_pq_query>
     private let offsets: UnsafeMutablePointer<Float>
+    private let steps: UnsafeMutablePointer<Float>
     private let tables: UnsafeMutablePointer<UInt8>
     private let keys: UnsafeMutablePointer<UInt64>
     private let keyCapacity: Int
@@ -82,7 +83,8 @@ private final class IVFPQPass {
         keys = .allocate(capacity: keyCapacity * count)
         queries = .allocate(capacity: count)
         offsets = .allocate(capacity: count)
-        tables = .allocate(capacity: count * header.storedSubspaces << header.bits)
+        steps = .allocate(capacity: count)
+        tables = .allocate(capacity: count * header.storedSubspaces << header.lookupBits)
         probeCount = max(1, min(parameters.nprobe, header.nlist))
         probes = .allocate(capacity: count * probeCount)
         for query in 0 ..< count {
@@ -98,6 +100,7 @@ private final class IVFPQPass {
         keys.deallocate()
         queries.deallocate()
         offsets.deallocate()
+        steps.deallocate()
         tables.deallocate()
         probes.deallocate()
     }
@@ -119,7 +122,7 @@ private final class IVFPQPass {
         let dimension = header.paddedDimension
         let placed = FloatMatrix(rows: count, columns: dimension)
         for query in 0 ..< count { index.transform.place(query: vectors + query * header.dimension, to: placed[query]) }
-        if header.isRotated {
+        if index.transform.rotates {
             let spare = FloatMatrix(rows: count, columns: dimension)
             index.transform.rotate(placed.base, count: count, scratch: spare.base)
         }
@@ -145,11 +148,12 @@ private final class IVFPQPass {
         }
         var state = IVFPQIndex.ScanState(query: nt_pq_query(), offset: 0, step: 0)
         for query in 0 ..< count {
-            let bytes = tables + query * header.storedSubspaces << header.bits
+            let bytes = tables + query * header.storedSubspaces << header.lookupBits
             index.makeTable(placed[query], scratch, to: bytes, &state)
             queries[query].table = UnsafePointer(bytes)
             queries[query].threshold = .infinity
-            queries[query].step = state.step
+            queries[query].center = state.query.center
+            steps[query] = state.step
             offsets[query] = state.offset
         }
     }
@@ -191,8 +195,7 @@ private final class IVFPQPass {
                 var number = 0
                 for visit in Int(starts[list]) ..< Int(starts[list + 1]) {
                     let query = Int(visits[visit].query)
-                    let base = visits[visit].distance + offsets[query] + head.termLeast
-                    if nt_pq_enter(queries + query, base, queries[query].step, head.termStep) {
+                    if IVFPQIndex.enter(queries + query, head, distance: visits[visit].distance, offset: offsets[query], step: steps[query]) {
                         entered[number] = queries + query
                         number += 1
                     }

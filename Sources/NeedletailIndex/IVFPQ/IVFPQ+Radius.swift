@@ -29,7 +29,7 @@ extension IVFPQIndex {
                 let row = lists.row(Int(nt_key_slot(probe)))
                 let head = IVFPQList.Head(row)
                 if head.rowCount == 0 { continue }
-                guard nt_pq_enter(query, nt_key_distance(probe) + offset + head.termLeast, step, head.termStep) else { continue }
+                guard Self.enter(query, head, distance: nt_key_distance(probe), offset: offset, step: step) else { continue }
                 // Room for the whole list: nothing is dropped.
                 scratch.grow(keys: Int(query.pointee.count) + head.rowCount, keeping: Int(query.pointee.count))
                 query.pointee.keys = scratch.keys
@@ -50,6 +50,12 @@ extension IVFPQIndex {
     /// As an estimate may be at most for the exact distance to be within `radius`, but for rare rows.
     private func estimateLimit(_ radius: Float, _ query: UnsafePointer<Float>, _ scratch: IVFPQScratch) -> Float {
         let error = Float(header.quantizationError)
+        if header.codeKind == .rabitq {
+            // The estimate is right on average, and misses by e·(q − c) where the error e of the code lies in a random direction.
+            let reach = Float(header.trainingError) + max(0, header.metric == .cosine ? 2 * radius : radius)
+            let miss = 6 * (max(reach, 0) * error / Float(header.paddedDimension)).squareRoot()
+            if header.metric != .dot { return max(0, header.metric == .cosine ? 2 * radius : radius) + miss }
+        }
         switch header.metric {
         case .l2, .cosine:
             // 1 − cos is half the squared distance of vectors of unit length.

@@ -50,9 +50,17 @@ extension IVFPQIndex {
     /// A query ready to scan: its table, and what is added to every sum of it.
     struct ScanState {
         var query: nt_pq_query
-        /// The sum of the least entries of the table.
+        /// The sum of the least entries of the table; 0 where rows have scales, which do not apply to it.
         var offset: Float
         var step: Float
+    }
+
+    /// Prepares a query for a list at `distance`. False where no row of it can be near enough.
+    @inline(__always)
+    static func enter(_ query: UnsafeMutablePointer<nt_pq_query>, _ head: IVFPQList.Head, distance: Float, offset: Float, step: Float) -> Bool {
+        let unit = step * IVFPQList.unit(head)
+        // The center is 0 but where rows have scales.
+        return nt_pq_enter(query, distance + offset + head.termLeast - unit * Float(query.pointee.center), unit, head.termStep)
     }
 
     /// Transforms a query, compares it with all centroids and makes its table.
@@ -79,9 +87,13 @@ extension IVFPQIndex {
     ) {
         var book = quantizer.book
         nt_pq_products(&book, query, header.metric == .dot ? -1 : -2, false, scratch.values.base)
-        // A quarter of the range of sums is left to terms.
         state.step = nt_pq_quantize(
-            scratch.values.base, UInt32(header.subspaces), UInt32(1 << header.bits), 49_152, table, &state.offset)
+            scratch.values.base, UInt32(header.subspaces), UInt32(1 << header.lookupBits), UInt32(Self.tableLimit), leastStep, table, &state.offset)
+        if header.hasScales {
+            // Entries are as often positive as negative, so that nothing is half of the greatest sum.
+            state.query.center = UInt32((-state.offset / state.step).rounded())
+            state.offset = 0
+        }
         state.query.table = UnsafePointer(table)
         state.query.threshold = .infinity
         state.query.count = 0
@@ -109,7 +121,7 @@ extension IVFPQIndex {
                 let row = lists.row(Int(nt_key_slot(probe)))
                 let head = IVFPQList.Head(row)
                 if head.rowCount == 0 { continue }
-                guard nt_pq_enter(query, nt_key_distance(probe) + offset + head.termLeast, step, head.termStep) else { continue }
+                guard Self.enter(query, head, distance: nt_key_distance(probe), offset: offset, step: step) else { continue }
                 statistics.lists += 1
                 statistics.codes += head.rowCount
                 scan(row, head, &run, &pointer, count: 1)
@@ -121,6 +133,7 @@ extension IVFPQIndex {
     func emptyRun(_ allowed: UnsafeBufferPointer<UInt64>?, _ deleted: UnsafeBufferPointer<UInt64>?) -> nt_pq_run {
         var run = nt_pq_run()
         run.subspaces = UInt32(header.storedSubspaces)
+        run.has_scales = header.hasScales
         run.slot_count = UInt32(header.count)
         run.allowed = allowed?.baseAddress
         run.deleted = deleted?.baseAddress
@@ -159,7 +172,7 @@ extension IVFPQIndex {
 
     @inline(__always)
     private func scan(_ run: inout nt_pq_run, _ queries: UnsafePointer<UnsafeMutablePointer<nt_pq_query>?>, count: Int) {
-        if header.bits == 4 { nt_pq_scan4(queries, count, &run) } else { nt_pq_scan8(queries, count, &run) }
+        if header.lookupBits == 4 { nt_pq_scan4(queries, count, &run) } else { nt_pq_scan8(queries, count, &run) }
     }
 
     /// The best of the rows that a scan kept, by exact distance.

@@ -4,9 +4,10 @@ extension IVFPQBuilder {
     func train() throws(TrainingError) -> (model: IVFPQModel, warnings: [String]) {
         var header = IVFPQHeader(
             metric: source.metric, element: source.element, dimension: source.dimension, nlist: options.nlist,
-            subspaces: options.subspaces, bits: options.bits, isRotated: options.rotates, seed: options.seed)
+            code: options.code, subspaces: options.subspaces, isRotated: options.rotates, seed: options.seed)
         var random = SplitMix64(seed: options.seed)
-        let wanted = max(options.nlist * options.pointsPerList, ProductQuantizer.sampleCount(bits: options.bits))
+        var wanted = options.nlist * options.pointsPerList
+        if case .pq(let bits) = options.code { wanted = max(wanted, ProductQuantizer.sampleCount(bits: bits)) }
         let slots = source.sample(wanted, from: 0 ..< source.vectors.count, random: &random)
         guard slots.count >= options.nlist else { throw .tooManyClusters(clusters: options.nlist, vectors: slots.count) }
         var warnings: [String] = []
@@ -14,8 +15,8 @@ extension IVFPQBuilder {
             let fitting = max(1, slots.count / IVFPQOptions.fewPointsPerList)
             warnings.append("\(slots.count) vectors are few to train \(options.nlist) lists on; \(fitting) lists or fewer would fit better")
         }
-        if slots.count < 16 << options.bits {
-            warnings.append("\(slots.count) vectors are few to train codes of \(options.bits) bits on")
+        if case .pq(let bits) = options.code, slots.count < 16 << bits {
+            warnings.append("\(slots.count) vectors are few to train codes of \(bits) bits on")
         }
         header.trainedCount = source.vectors.count
         header.sampleCount = slots.count
@@ -24,6 +25,10 @@ extension IVFPQBuilder {
         if options.rotates {
             let rotation = try OptimizedRotation.train(sample, subspaces: options.subspaces, bits: options.bits, seed: options.seed, crew: crew)
             transform = IVFPQTransform(metric: source.metric, dimension: source.dimension, mean: transform.mean, rotation: rotation)
+            try rotate(sample, transform)
+        } else if let rotation = header.randomRotation {
+            transform = IVFPQTransform(
+                metric: source.metric, dimension: source.dimension, mean: transform.mean, rotation: nil, randomRotation: rotation)
             try rotate(sample, transform)
         }
 
@@ -34,7 +39,11 @@ extension IVFPQBuilder {
         clustering.start = options.nlist <= 64 ? .plusPlus : .random
         let clusters = try KMeans(clustering, crew: crew).train(sample)
 
-        let quantizer = try codebooks(sample, clusters.centroids)
+        let quantizer: ProductQuantizer
+        switch options.code {
+        case .pq: quantizer = try codebooks(sample, clusters.centroids)
+        case .rabitq(let bits): quantizer = ProductQuantizer(grid: bits, dimension: header.paddedDimension)
+        }
         crew.report("codebooks", 1)
         if let closeness = options.closeness {
             header.closeness = closeness

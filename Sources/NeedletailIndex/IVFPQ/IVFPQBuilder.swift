@@ -79,9 +79,9 @@ struct IVFPQModel {
     let centroids: FloatMatrix
     let quantizer: ProductQuantizer
 
-    /// As ``IVFPQArray/codebooks`` holds them: a subspace a row.
+    /// As ``IVFPQArray/codebooks`` holds them: a subspace a row, none where codewords are known.
     var codebookRows: FloatMatrix {
-        let rows = FloatMatrix(rows: quantizer.subspaces, columns: quantizer.width * quantizer.codes)
+        let rows = FloatMatrix(rows: header.codebookCount, columns: quantizer.width * quantizer.codes)
         rows.base.update(from: quantizer.codewords.base, count: rows.count)
         return rows
     }

@@ -22,6 +22,8 @@ final class IVFPQCodes: @unchecked Sendable {
     /// Codes as a block has them, pair by pair, `codeByteCount` bytes a slot.
     let codes: UnsafeMutablePointer<UInt8>
     let terms: UnsafeMutablePointer<Float>
+    /// What the table's sum of a row is multiplied by; nil: nothing.
+    let scales: UnsafeMutablePointer<Float>?
     let codeByteCount: Int
     fileprivate(set) var rowCount = 0
     /// The mean squared distances from the centroid, and from what the code stands for.
@@ -30,18 +32,20 @@ final class IVFPQCodes: @unchecked Sendable {
 
     static let noList = UInt32.max
 
-    init(slots: Range<Int>, codeByteCount: Int) {
+    init(slots: Range<Int>, codeByteCount: Int, hasScales: Bool) {
         self.slots = slots
         self.codeByteCount = codeByteCount
         labels = .allocate(capacity: max(slots.count, 1))
         codes = .allocate(capacity: max(slots.count * codeByteCount, 1))
         terms = .allocate(capacity: max(slots.count, 1))
+        scales = hasScales ? .allocate(capacity: max(slots.count, 1)) : nil
     }
 
     deinit {
         labels.deallocate()
         codes.deallocate()
         terms.deallocate()
+        scales?.deallocate()
     }
 }
 
@@ -55,7 +59,7 @@ struct IVFPQEncoder {
 
     func encode(_ slots: Range<Int>) throws(TrainingError) -> IVFPQCodes {
         let header = model.header
-        let result = IVFPQCodes(slots: slots, codeByteCount: header.codeByteCount)
+        let result = IVFPQCodes(slots: slots, codeByteCount: header.codeByteCount, hasScales: header.hasScales)
         let table = CentroidTable(model.centroids.base, count: header.nlist, dimension: header.paddedDimension)
         let piece = Self.pieceRows
         let failed = FirstFailure()
@@ -87,6 +91,8 @@ struct IVFPQEncoder {
         let labels: UnsafeMutablePointer<UInt32>
         let numbers: UnsafeMutablePointer<Int>
         let codes: UnsafeMutablePointer<UInt8>
+        /// Codes of single components, 16-byte aligned.
+        let components: UnsafeMutablePointer<UInt8>
 
         init(rows count: Int, dimension: Int, products productCount: Int, subspaces: Int) {
             rows = FloatMatrix(rows: count, columns: dimension)
@@ -96,12 +102,14 @@ struct IVFPQEncoder {
             labels = .allocate(capacity: count)
             numbers = .allocate(capacity: count)
             codes = .allocate(capacity: subspaces)
+            components = UnsafeMutableRawPointer.allocate(byteCount: dimension, alignment: 64).bindMemory(to: UInt8.self, capacity: dimension)
         }
 
         deinit {
             labels.deallocate()
             numbers.deallocate()
             codes.deallocate()
+            components.deallocate()
         }
     }
 
@@ -130,9 +138,13 @@ struct IVFPQEncoder {
             let centroid = model.centroids[Int(work.labels[row])]
             result.labels[number] = work.labels[row]
             for i in 0 ..< dimension { vector[i] -= centroid[i] }
-            nt_pq_encode(&book, vector, dimension, 1, work.codes)
             let decoded = work.spare.base
-            model.quantizer.decode(work.codes, to: decoded)
+            if let scales = result.scales {
+                scales[number] = quantize(vector, work, to: decoded)
+            } else {
+                nt_pq_encode(&book, vector, dimension, 1, work.codes)
+                model.quantizer.decode(work.codes, to: decoded)
+            }
             // `growth`: ‖x‖² − ‖c‖². `lean`: x̂·e, for x̂ what the code stands for and e = x − x̂.
             var growth: Float = 0, lean: Float = 0, assignment: Float = 0, quantization: Float = 0
             for i in 0 ..< dimension {
@@ -150,11 +162,29 @@ struct IVFPQEncoder {
         return errors
     }
 
+    /// A residual's code by RaBitQ, one byte a subspace, and what it stands for. Returns the scale ρ = ‖r‖² / ⟨g, r⟩ of the
+    /// grid point g that is nearest to r by direction, so that what is left is at right angles to r: with q in a random direction
+    /// from there, ρ⟨g, q⟩ is right on average.
+    private func quantize(_ residual: UnsafePointer<Float>, _ work: Workspace, to decoded: UnsafeMutablePointer<Float>) -> Float {
+        let header = model.header
+        let dimension = header.paddedDimension, bits = header.bits, width = header.width
+        let product = nt_rabitq_current().pointee.quantize(residual, dimension, UInt32(bits), work.components)
+        for m in 0 ..< header.subspaces {
+            var code: UInt8 = 0
+            for i in 0 ..< width { code |= work.components[m * width + i] << UInt8(i * bits) }
+            work.codes[m] = code
+        }
+        let scale = product > 0 ? Float(nt_sqnorm_f32(residual, dimension)) / product : 0
+        let center = Float((1 << bits) - 1) / 2
+        for i in 0 ..< dimension { decoded[i] = scale * (Float(work.components[i]) - center) }
+        return scale
+    }
+
     /// Codes of one byte a subspace into the bytes of a block.
     private func pack(_ codes: UnsafePointer<UInt8>, to bytes: UnsafeMutablePointer<UInt8>) {
         let header = model.header
         let subspaces = header.subspaces
-        if header.bits == 8 {
+        if header.lookupBits == 8 {
             bytes.update(from: codes, count: subspaces)
             if subspaces < header.storedSubspaces { bytes[subspaces] = 0 }
             return

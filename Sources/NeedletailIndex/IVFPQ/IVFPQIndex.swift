@@ -26,6 +26,12 @@ package final class IVFPQIndex: @unchecked Sendable {
     /// Finds the centroids that are nearest to one query.
     let centroidKernels: nt_distance
     let scratches: ScratchPool<IVFPQScratch>
+    /// The least step of a query's table: with a finer one, which only queries near the mean of all vectors would have, the terms
+    /// of some list would not fit beside the sums.
+    private(set) var leastStep: Float = 0
+    /// What a sum and a term may be together, and what is left to the sum.
+    static let sumLimit = 65_535
+    static let tableLimit = 49_152
     private let owner: (any Sendable & AnyObject)?
     private let packedCentroids = Mutex<CentroidTable?>(nil)
 
@@ -54,17 +60,22 @@ package final class IVFPQIndex: @unchecked Sendable {
         lists = try array(.lists, count: header.nlist, stride: IVFPQList.stride)
         blocks = try array(.blocks, count: 0, stride: header.blockStride)
         tails = try array(.tails, count: 0, stride: header.tailStride)
-        let books = try array(.codebooks, count: header.subspaces, stride: header.codebookStride)
+        let books = try array(.codebooks, count: header.codebookCount, stride: header.codebookStride)
         let rows = try array(.transform, count: 1 + (header.isRotated ? header.paddedDimension : 0), stride: header.centroidStride)
 
         codebookRows = books
         transformRows = rows
-        let codewords = FloatMatrix(rows: header.paddedDimension, columns: 1 << header.bits)
-        let bookFloats = header.codebookStride / 4
-        for m in 0 ..< header.subspaces {
-            UnsafeMutableRawPointer(codewords.base + m * bookFloats).copyMemory(from: books.row(m), byteCount: header.codebookStride)
+        switch header.code {
+        case .pq(let bits):
+            let codewords = FloatMatrix(rows: header.paddedDimension, columns: 1 << bits)
+            let bookFloats = header.codebookStride / 4
+            for m in 0 ..< header.subspaces {
+                UnsafeMutableRawPointer(codewords.base + m * bookFloats).copyMemory(from: books.row(m), byteCount: header.codebookStride)
+            }
+            quantizer = ProductQuantizer(subspaces: header.subspaces, bits: bits, codewords: codewords)
+        case .rabitq(let bits):
+            quantizer = ProductQuantizer(grid: bits, dimension: header.paddedDimension)
         }
-        quantizer = ProductQuantizer(subspaces: header.subspaces, bits: header.bits, codewords: codewords)
         func matrix(_ range: Range<Int>) -> FloatMatrix {
             let matrix = FloatMatrix(rows: range.count, columns: header.paddedDimension)
             for i in range { UnsafeMutableRawPointer(matrix[i - range.lowerBound]).copyMemory(from: rows.row(i), byteCount: rows.stride) }
@@ -72,14 +83,16 @@ package final class IVFPQIndex: @unchecked Sendable {
         }
         transform = IVFPQTransform(
             metric: header.metric, dimension: header.dimension, mean: matrix(0 ..< 1),
-            rotation: header.isRotated ? matrix(1 ..< 1 + header.paddedDimension) : nil)
+            rotation: header.isRotated ? matrix(1 ..< 1 + header.paddedDimension) : nil, randomRotation: header.randomRotation)
         kernels = nt_distance_for(header.metric.kernelMetric, header.element.kernelElement).pointee
         centroidKernels = nt_distance_for(header.metric == .dot ? NT_METRIC_DOT : NT_METRIC_L2, NT_ELEMENT_F32).pointee
-        try validateLists()
+        leastStep = try validateLists()
     }
 
-    private func validateLists() throws(IVFPQDamage) {
+    /// Returns the value of ``leastStep``.
+    private func validateLists() throws(IVFPQDamage) -> Float {
         var rowCount = 0
+        var leastStep: Float = 0
         for number in 0 ..< header.nlist {
             let row = lists.row(number)
             let head = IVFPQList.Head(row)
@@ -93,16 +106,18 @@ package final class IVFPQIndex: @unchecked Sendable {
             let units = IVFPQList.tailUnits(max(left, 0))
             guard (0 ..< IVFPQHeader.blockRows).contains(left), head.tailFirst + units <= tails.count,
                 units == 0 || head.tailFirst >> tails.shift == (head.tailFirst + units - 1) >> tails.shift,
-                head.termLeast.isFinite, head.termStep.isFinite, head.termStep >= 0
+                head.termLeast.isFinite, head.termStep.isFinite, head.termStep >= 0, head.scaleStep.isFinite, head.scaleStep >= 0
             else { throw IVFPQDamage("list \(number) does not fit the tails") }
             rowCount += head.rowCount
+            leastStep = max(leastStep, 255 * head.termStep / (Float(Self.sumLimit - Self.tableLimit) * IVFPQList.unit(head)))
         }
         guard rowCount == header.rowCount else { throw IVFPQDamage("the lists hold \(rowCount) rows, not \(header.rowCount)") }
+        return leastStep
     }
 
     /// Bytes of all arrays.
     package var byteCount: Int {
-        header.nlist * (header.centroidStride + IVFPQList.stride) + header.codebookStride * header.subspaces
+        header.nlist * (header.centroidStride + IVFPQList.stride) + header.codebookStride * header.codebookCount
             + blocks.count * blocks.stride + tails.count * tails.stride
     }
 

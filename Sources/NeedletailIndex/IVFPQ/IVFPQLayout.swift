@@ -6,6 +6,8 @@ struct IVFPQListRows {
     private(set) var slots: [UInt32] = []
     /// Terms in steps of the list.
     private(set) var terms: [UInt8] = []
+    /// Scales in steps of the list, one a row where rows have them.
+    private(set) var scales: [UInt8] = []
     /// Codes as a block has them, pair by pair, `codeByteCount` bytes a row.
     private(set) var codes: [UInt8] = []
 
@@ -13,9 +15,10 @@ struct IVFPQListRows {
 
     var count: Int { slots.count }
 
-    mutating func append(slot: UInt32, term: UInt8, code: UnsafePointer<UInt8>) {
+    mutating func append(slot: UInt32, term: UInt8, scale: UInt8?, code: UnsafePointer<UInt8>) {
         slots.append(slot)
         terms.append(term)
+        if let scale { scales.append(scale) }
         codes.append(contentsOf: UnsafeBufferPointer(start: code, count: codeByteCount))
     }
 
@@ -29,6 +32,7 @@ struct IVFPQListRows {
             guard isWanted(slot) else { continue }
             slots.append(slot)
             terms.append(layout.term(block, v))
+            if header.hasScales { scales.append(layout.scale(block, v)) }
             for i in 0 ..< codeByteCount { codes.append(block.load(fromByteOffset: i * width + v, as: UInt8.self)) }
         }
     }
@@ -41,6 +45,7 @@ struct IVFPQListRows {
         for (v, row) in rows.enumerated() {
             for i in 0 ..< codeByteCount { bytes[i * width + v] = codes[row * codeByteCount + i] }
             bytes[layout.terms + v] = terms[row]
+            if header.hasScales { bytes[layout.scales + v] = scales[row] }
             block.storeBytes(of: slots[row], toByteOffset: layout.slots + 4 * v, as: UInt32.self)
         }
     }
@@ -48,15 +53,19 @@ struct IVFPQListRows {
 
 /// Where a block of `width` rows has what; see `nt_pq.h`.
 struct IVFPQBlock {
+    /// Where rows have scales.
+    let scales: Int
     let terms: Int
     let slots: Int
 
     init(_ header: IVFPQHeader, width: Int) {
-        terms = header.codeByteCount * width
+        scales = header.codeByteCount * width
+        terms = scales + (header.hasScales ? width : 0)
         slots = terms + width
     }
 
     func slot(_ block: UnsafeRawPointer, _ row: Int) -> UInt32 { block.load(fromByteOffset: slots + 4 * row, as: UInt32.self) }
+    func scale(_ block: UnsafeRawPointer, _ row: Int) -> UInt8 { block.load(fromByteOffset: scales + row, as: UInt8.self) }
     func term(_ block: UnsafeRawPointer, _ row: Int) -> UInt8 { block.load(fromByteOffset: terms + row, as: UInt8.self) }
 }
 
@@ -80,6 +89,20 @@ struct IVFPQTermScale {
         guard step > 0 else { return 0 }
         return UInt8(max(0, min(255, ((term - least) / step).rounded())))
     }
+}
+
+/// The steps in which a list's terms and scales are counted.
+struct IVFPQListScale {
+    let term: IVFPQTermScale
+    /// A step of the scales; 0 where rows have none.
+    let step: Float
+
+    init(term: IVFPQTermScale, step: Float) {
+        self.term = term
+        self.step = step
+    }
+
+    func byte(_ scale: Float) -> UInt8 { step > 0 ? UInt8(max(0, min(255, (scale / step).rounded()))) : 0 }
 }
 
 /// Rows that have just been coded, sorted by list.
@@ -108,23 +131,26 @@ struct IVFPQOrder {
 
     func count(_ list: Int) -> Int { starts[list + 1] - starts[list] }
 
-    /// A scale for the terms of a list; nil where it has none.
-    func scale(_ list: Int) -> IVFPQTermScale? {
-        var least = Float.infinity, most = -Float.infinity
+    /// Steps for the rows of a list; nil where it has none.
+    func scale(_ list: Int) -> IVFPQListScale? {
+        var least = Float.infinity, most = -Float.infinity, longest: Float = 0
         for position in starts[list] ..< starts[list + 1] {
             let term = encoded.terms[Int(order[position])]
             least = min(least, term)
             most = max(most, term)
+            if let scales = encoded.scales { longest = max(longest, scales[Int(order[position])]) }
         }
-        return least <= most ? IVFPQTermScale(least: least, most: most) : nil
+        // With some room for rows that come later, as the terms have.
+        return least <= most ? IVFPQListScale(term: IVFPQTermScale(least: least, most: most), step: longest * (1 + 1 / 16) / 255) : nil
     }
 
     /// Appends the rows of a list, in the order of their slots.
-    func append(_ list: Int, scale: IVFPQTermScale, to rows: inout IVFPQListRows) {
+    func append(_ list: Int, scale: IVFPQListScale, to rows: inout IVFPQListRows) {
         for position in starts[list] ..< starts[list + 1] {
             let number = Int(order[position])
             rows.append(
-                slot: UInt32(encoded.slots.lowerBound + number), term: scale.byte(encoded.terms[number]),
+                slot: UInt32(encoded.slots.lowerBound + number), term: scale.term.byte(encoded.terms[number]),
+                scale: encoded.scales.map { scale.byte($0[number]) },
                 code: UnsafePointer(encoded.codes + number * encoded.codeByteCount))
         }
     }
@@ -137,7 +163,7 @@ struct IVFPQTailPlan {
 
     init(stride: Int) { chunkRows = 1 << ChunkedRows.shift(stride: stride) }
 
-    /// The first row of a tail of so many rows of 16.
+    /// The first row of a tail of so many rows of the array.
     mutating func place(units: Int) -> Int {
         if units == 0 { return 0 }
         if count % chunkRows + units > chunkRows { count += chunkRows - count % chunkRows }
@@ -182,15 +208,18 @@ struct IVFPQLayout {
         try crew.forEach(nlist, piece: 16, phase: "lists") { _, range in
             for list in range {
                 var entry = directory[list]
-                let scale: IVFPQTermScale
+                let scale: IVFPQListScale
                 if let base, base.rowCount(list) > 0 {
                     let head = IVFPQList.Head(base.lists.row(list))
-                    scale = IVFPQTermScale(least: head.termLeast, step: head.termStep)
+                    // Where all rows of old lie on the centroid, their scales are 0 in whatever steps.
+                    let step = head.scaleStep > 0 ? head.scaleStep : order.scale(list)?.step ?? 0
+                    scale = IVFPQListScale(term: IVFPQTermScale(least: head.termLeast, step: head.termStep), step: step)
                 } else {
-                    scale = order.scale(list) ?? IVFPQTermScale(least: 0, step: 0)
+                    scale = order.scale(list) ?? IVFPQListScale(term: IVFPQTermScale(least: 0, step: 0), step: 0)
                 }
-                entry.termLeast = scale.least
-                entry.termStep = scale.step
+                entry.termLeast = scale.term.least
+                entry.termStep = scale.term.step
+                entry.scaleStep = scale.step
                 entry.store(to: lists.row(list))
                 var rows = IVFPQListRows(header)
                 opened?.append(list, to: &rows, where: isWanted)

@@ -10,7 +10,7 @@
 /// | 8 | 4 | f32: the least term, of which a row's byte counts steps |
 /// | 12 | 4 | f32: a step |
 /// | 16 | 4 | runs of full blocks |
-/// | 20 | 4 | 0 |
+/// | 20 | 4 | f32: a step of the rows' scales; 0 under PQ |
 /// | 24 | 40 | five runs: first block, number of blocks |
 struct IVFPQList {
     static let stride = 64
@@ -20,6 +20,7 @@ struct IVFPQList {
     var tailFirst = 0
     var termLeast: Float = 0
     var termStep: Float = 0
+    var scaleStep: Float = 0
     var runs: [(first: Int, count: Int)] = []
 
     init() {}
@@ -30,6 +31,7 @@ struct IVFPQList {
         tailFirst = head.tailFirst
         termLeast = head.termLeast
         termStep = head.termStep
+        scaleStep = head.scaleStep
         for run in 0 ..< min(head.runCount, Self.runLimit) { runs.append(Self.run(row, run)) }
     }
 
@@ -39,7 +41,7 @@ struct IVFPQList {
         row.storeBytes(of: termLeast, toByteOffset: 8, as: Float.self)
         row.storeBytes(of: termStep, toByteOffset: 12, as: Float.self)
         row.storeBytes(of: UInt32(runs.count), toByteOffset: 16, as: UInt32.self)
-        row.storeBytes(of: 0, toByteOffset: 20, as: UInt32.self)
+        row.storeBytes(of: scaleStep, toByteOffset: 20, as: Float.self)
         for number in 0 ..< Self.runLimit {
             let run = number < runs.count ? runs[number] : (first: 0, count: 0)
             row.storeBytes(of: UInt32(run.first), toByteOffset: 24 + 8 * number, as: UInt32.self)
@@ -59,6 +61,7 @@ struct IVFPQList {
         let tailFirst: Int
         let termLeast: Float
         let termStep: Float
+        let scaleStep: Float
         let runCount: Int
 
         @inline(__always)
@@ -67,9 +70,14 @@ struct IVFPQList {
             tailFirst = Int(row.load(fromByteOffset: 4, as: UInt32.self))
             termLeast = row.load(fromByteOffset: 8, as: Float.self)
             termStep = row.load(fromByteOffset: 12, as: Float.self)
+            scaleStep = row.load(fromByteOffset: 20, as: Float.self)
             runCount = Int(row.load(fromByteOffset: 16, as: UInt32.self))
         }
     }
+
+    /// What a table's entries count in the list, before rows' scales as 256ths: a step of distance for a step of the table.
+    @inline(__always)
+    static func unit(_ head: Head) -> Float { head.scaleStep > 0 ? 256 * head.scaleStep : 1 }
 
     @inline(__always)
     static func run(_ row: UnsafeRawPointer, _ number: Int) -> (first: Int, count: Int) {

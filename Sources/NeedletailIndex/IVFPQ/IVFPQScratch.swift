@@ -18,8 +18,8 @@ final class IVFPQScratch: @unchecked Sendable {
     init(_ header: IVFPQHeader) {
         query = FloatMatrix(rows: 2, columns: header.paddedDimension)
         coarse = FloatMatrix(rows: 1, columns: header.nlist)
-        values = FloatMatrix(rows: header.subspaces, columns: 1 << header.bits)
-        table = .allocate(capacity: header.storedSubspaces << header.bits)
+        values = FloatMatrix(rows: header.subspaces, columns: 1 << header.lookupBits)
+        table = .allocate(capacity: header.storedSubspaces << header.lookupBits)
         probeCapacity = 256
         probes = .allocate(capacity: probeCapacity)
         keyCapacity = 512

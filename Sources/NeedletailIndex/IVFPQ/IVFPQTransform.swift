@@ -13,14 +13,17 @@ final class IVFPQTransform: @unchecked Sendable {
     let mean: FloatMatrix
     /// `paddedDimension × paddedDimension`, row i makes component i; nil: none.
     let rotation: FloatMatrix?
+    /// A rotation that a seed makes; nil: none.
+    let randomRotation: RaBitQRotation?
     private let packed: UnsafeMutablePointer<Float>?
 
-    init(metric: Metric, dimension: Int, mean: FloatMatrix, rotation: FloatMatrix?) {
+    init(metric: Metric, dimension: Int, mean: FloatMatrix, rotation: FloatMatrix?, randomRotation: RaBitQRotation? = nil) {
         self.metric = metric
         self.dimension = dimension
         paddedDimension = mean.columns
         self.mean = mean
         self.rotation = rotation
+        self.randomRotation = randomRotation
         if let rotation {
             let packed = UnsafeMutablePointer<Float>.allocate(capacity: nt_sgemm_packed_count(paddedDimension, paddedDimension))
             nt_sgemm_pack(rotation.base, 1, paddedDimension, paddedDimension, paddedDimension, packed)
@@ -30,10 +33,19 @@ final class IVFPQTransform: @unchecked Sendable {
         }
     }
 
+    var rotates: Bool { packed != nil || randomRotation != nil }
+
     deinit { packed?.deallocate() }
 
     /// Rows that ``place`` has put at `rows`, `count × paddedDimension`: rotated, in place. `scratch` has room for as many.
     func rotate(_ rows: UnsafeMutablePointer<Float>, count: Int, scratch: UnsafeMutablePointer<Float>) {
+        if let randomRotation {
+            var kernel = randomRotation.kernel
+            let rotate = nt_rabitq_current().pointee.rotate
+            for row in 0 ..< count { rotate?(&kernel, rows + row * paddedDimension, scratch + row * paddedDimension) }
+            rows.update(from: scratch, count: count * paddedDimension)
+            return
+        }
         guard let packed else { return }
         nt_sgemm(rows, paddedDimension, count, packed, paddedDimension, paddedDimension, scratch, paddedDimension)
         rows.update(from: scratch, count: count * paddedDimension)

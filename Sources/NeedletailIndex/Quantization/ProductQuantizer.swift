@@ -35,6 +35,20 @@ final class ProductQuantizer: @unchecked Sendable {
         }
     }
 
+    /// The codewords of RaBitQ, which are not trained: components of `componentBits` bits, as many of them as four bits hold.
+    convenience init(grid componentBits: Int, dimension: Int) {
+        let width = 4 / componentBits
+        let words = FloatMatrix(rows: dimension, columns: 16)
+        let levels = 1 << componentBits
+        for component in 0 ..< dimension {
+            for code in 0 ..< 16 {
+                let level = code >> (component % width * componentBits) & (levels - 1)
+                words[component][code] = Float(level) - Float(levels - 1) / 2
+            }
+        }
+        self.init(subspaces: dimension / width, bits: 4, codewords: words)
+    }
+
     deinit { norms.deallocate() }
 
     var book: nt_pq_codebook {

@@ -5,13 +5,15 @@ import Synchronization
 /// One way to search, to be measured.
 enum BenchmarkSetting: Sendable {
     case efSearch(Int)
+    case nprobe(Int, refineFactor: Int?)
     case recall(Double)
     case exact
 
-    /// As it stands in the results: `ef=64`, `recall=0.95`, `exact`.
+    /// As it stands in the results: `ef=64`, `nprobe=16`, `nprobe=16,refine=4`, `recall=0.95`, `exact`.
     var name: String {
         switch self {
         case .efSearch(let value): "ef=\(value)"
+        case .nprobe(let value, let refineFactor): "nprobe=\(value)" + (refineFactor.map { ",refine=\($0)" } ?? "")
         case .recall(let value): "recall=\(JSONText.number(value))"
         case .exact: "exact"
         }
@@ -27,9 +29,12 @@ struct Benchmark: Sendable {
     let filter: Filter?
     let threads: Int
     let seconds: Double
+    /// Queries that are asked at once; `nil`: one at a time, by each thread.
+    var batchCount: Int?
 
     /// Warms up, which also tells the recall, then measures.
     func run(_ setting: BenchmarkSetting) throws -> BenchmarkResult {
+        if let batchCount { return try run(setting, batchesOf: batchCount) }
         var found: [[RecordID]] = []
         var plan: SearchPlan?
         for vector in queries.vectors {
@@ -39,12 +44,51 @@ struct Benchmark: Sendable {
             // A scan of every record takes as long for every query, and need not be asked all of them to be warm.
             if case .exact = results.plan, found.count == Self.exactQueries { break }
         }
-        var index = "exact"
-        if case .hnsw = plan { index = "hnsw" }
-        let (latencies, elapsed) = try measure(setting, isExact: index == "exact")
+        let (latencies, elapsed) = try measure(setting, isExact: Self.kind(of: plan) == "exact")
         return BenchmarkResult(
-            index: index, parameter: setting.name, k: k, threads: threads, queryCount: queries.vectors.count, recall: truth.recall(found),
+            index: Self.kind(of: plan), parameter: setting.name, k: k, threads: threads, queryCount: queries.vectors.count, recall: truth.recall(found),
             queriesPerSecond: Double(latencies.count) / elapsed, medianMicroseconds: Self.percentile(0.5, of: latencies),
+            p99Microseconds: Self.percentile(0.99, of: latencies))
+    }
+
+    /// The index that a plan goes through, as it stands in the results.
+    private static func kind(of plan: SearchPlan?) -> String {
+        switch plan {
+        case .hnsw: "hnsw"
+        case .ivfpq: "ivfpq"
+        case .codes: "hnsw codes"
+        case .exact, nil: "exact"
+        }
+    }
+
+    /// Asks batch by batch, each with all threads. The times of a batch count as those of its queries.
+    private func run(_ setting: BenchmarkSetting, batchesOf size: Int) throws -> BenchmarkResult {
+        let batches = stride(from: 0, to: queries.vectors.count, by: size).map { first in
+            Array(queries.vectors[first ..< min(first + size, queries.vectors.count)])
+        }
+        var found: [[RecordID]] = []
+        var plan: SearchPlan?
+        for batch in batches {
+            let results = try search(batch, setting)
+            plan = plan ?? results.first?.plan
+            found += results.map { $0.map(\.id) }
+        }
+        var latencies: [UInt64] = []
+        var count = 0
+        let limit = UInt64(seconds * 1e9), start = Self.nanoseconds()
+        repeat {
+            for batch in batches {
+                let before = Self.nanoseconds()
+                _ = try search(batch, setting)
+                latencies.append(Self.nanoseconds() - before)
+                count += batch.count
+            }
+        } while Self.nanoseconds() - start < limit
+        let elapsed = Double(Self.nanoseconds() - start) / 1e9
+        latencies.sort()
+        return BenchmarkResult(
+            index: Self.kind(of: plan), parameter: setting.name, k: k, threads: threads, batchCount: size, queryCount: queries.vectors.count,
+            recall: truth.recall(found), queriesPerSecond: Double(count) / elapsed, medianMicroseconds: Self.percentile(0.5, of: latencies),
             p99Microseconds: Self.percentile(0.99, of: latencies))
     }
 
@@ -53,8 +97,21 @@ struct Benchmark: Sendable {
     private func search(_ vector: [Float], _ setting: BenchmarkSetting) throws(NeedletailError) -> SearchResults {
         switch setting {
         case .efSearch(let efSearch): try collection.search(near: vector, k: k, where: filter, select: .none, efSearch: efSearch)
+        case .nprobe(let nprobe, let refineFactor):
+            try collection.search(near: vector, k: k, where: filter, select: .none, nprobe: nprobe, refineFactor: refineFactor)
         case .recall(let recall): try collection.search(near: vector, k: k, where: filter, select: .none, recall: recall)
         case .exact: try collection.search(near: vector, k: k, where: filter, select: .none, exact: true)
+        }
+    }
+
+    private func search(_ batch: [[Float]], _ setting: BenchmarkSetting) throws(NeedletailError) -> [SearchResults] {
+        switch setting {
+        case .efSearch(let efSearch): try collection.search(nearEach: batch, k: k, where: filter, select: .none, efSearch: efSearch, threads: threads)
+        case .nprobe(let nprobe, let refineFactor):
+            try collection.search(
+                nearEach: batch, k: k, where: filter, select: .none, nprobe: nprobe, refineFactor: refineFactor, threads: threads)
+        case .recall(let recall): try collection.search(nearEach: batch, k: k, where: filter, select: .none, recall: recall, threads: threads)
+        case .exact: try collection.search(nearEach: batch, k: k, where: filter, select: .none, exact: true, threads: threads)
         }
     }
 
@@ -138,6 +195,8 @@ struct BenchmarkResult: Sendable {
     let parameter: String
     let k: Int
     let threads: Int
+    /// Queries asked at once, where they were.
+    var batchCount: Int?
     let queryCount: Int
     let recall: Double
     let queriesPerSecond: Double
@@ -148,6 +207,7 @@ struct BenchmarkResult: Sendable {
     var json: String {
         JSONText.object([
             ("index", JSONText.string(index)), ("parameter", JSONText.string(parameter)), ("k", String(k)), ("threads", String(threads)),
+        ] + (batchCount.map { [("batch", String($0))] } ?? []) + [
             ("queries", String(queryCount)), ("recall", Format.decimal(recall, digits: 5)), ("qps", Format.decimal(queriesPerSecond, digits: 1)),
             ("p50_us", Format.decimal(medianMicroseconds, digits: 1)), ("p99_us", Format.decimal(p99Microseconds, digits: 1)),
         ])

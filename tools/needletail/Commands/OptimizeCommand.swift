@@ -9,7 +9,8 @@ struct OptimizeCommand: AsyncParsableCommand {
               needletail optimize sift.ntl
               needletail optimize sift.ntl sift --threads 1
 
-            Records that came after a collection's index are brought into it, and deleted ones are taken out, without building it anew. \
+            Records that came after a collection's index are brought into it, and deleted ones are taken out, without building it anew; \
+            an ivfpq index is trained anew where records have become other ones than those it was trained on, or many times as many. \
             Searches and writes go on meanwhile. Ctrl-C ends it with nothing changed.
             """)
 
@@ -56,8 +57,12 @@ struct OptimizeCommand: AsyncParsableCommand {
         if json {
             print(JSONText.object([
                 ("collection", JSONText.string(collection.name)), ("merged", String(report.mergedCount)),
-                ("repaired", String(report.repairedCount)), ("index", try CollectionReport.json(report.index)),
+                ("repaired", String(report.repairedCount)),
+                ("retraining", try report.retraining.map { try CollectionReport.json($0) } ?? "null"), ("index", try CollectionReport.json(report.index)),
             ]))
+        } else if let reason = report.retraining {
+            print("Trained the index of '\(collection.name)' anew, since \(reason): \(IndexReport.summary(of: report.index)), "
+                + "in \(Format.seconds(report.index.build.seconds)).")
         } else if report.mergedCount == 0, report.repairedCount == 0 {
             print("The index of '\(collection.name)' is up to date.")
         } else {

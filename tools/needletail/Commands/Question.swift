@@ -22,7 +22,7 @@ struct Question {
             picture = nil
             subject = .vector(try vector.components())
         } else if let image {
-            let embedder = try Self.embedder(for: collection, model: model)
+            let embedder = try PictureModel.embedder(for: collection, named: model, option: "--model")
             let decoded = try ImageDecoder.decode(contentsOf: image, options: embedder.preprocessing.decodeOptions).image
             text = image
             picture = try ImageEncoder.jpeg(decoded.thumbnail(maximumSide: 320), quality: 85)
@@ -33,23 +33,6 @@ struct Question {
             picture = try collection.attachment(of: id)
             subject = .record(id)
         }
-    }
-
-    /// The model that may ask this collection.
-    private static func embedder(for collection: Needletail.Collection, model: String?) throws -> ImageEmbedder {
-        let embedder = try PictureModel.embedder(named: model)
-        do {
-            try collection.requireModel(EmbeddingModel(embedder.information))
-        } catch {
-            guard error.code == .modelMismatch else { throw error }
-            throw ToolFailure(.badData, error.message + (model == nil ? " (name its file with --model)" : ""))
-        }
-        guard embedder.information.dimension == collection.schema.dimension else {
-            throw ToolFailure(
-                .badData, "model \(embedder.information.name) makes vectors of \(embedder.information.dimension) components; "
-                    + "collection '\(collection.name)' holds vectors of \(collection.schema.dimension): name the model that made them with --model")
-        }
-        return embedder
     }
 
     /// The record meant by `text`: its id as a string or a number, or a path from here to a picture that was loaded.

@@ -38,8 +38,14 @@ struct SearchCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The share of the true nearest that must be found, above 0 and at most 1 (default with an index: 0.95).", valueName: "share"))
     var recall: Double?
 
-    @Option(name: .customLong("ef"), help: ArgumentHelp("Candidates that a search through the index keeps, instead of --recall.", valueName: "n"))
+    @Option(name: .customLong("ef"), help: ArgumentHelp("Candidates that a search through an hnsw index keeps, instead of --recall.", valueName: "n"))
     var efSearch: Int?
+
+    @Option(help: ArgumentHelp("Lists that a search through an ivfpq index scans, instead of --recall.", valueName: "n"))
+    var nprobe: Int?
+
+    @Option(name: .customLong("refine"), help: ArgumentHelp("Rows for each of the k that such a search compares in full precision (default: by calibration).", valueName: "n"))
+    var refineFactor: Int?
 
     @Flag(help: "Compare every record, also where there is an index.")
     var exact = false
@@ -63,12 +69,16 @@ struct SearchCommand: AsyncParsableCommand {
     @Flag(help: "Print one JSON object a hit and line.")
     var json = false
 
+    @Flag(help: "Run the search and print how: the plan, what it was expected to take and took, and the true recall.")
+    var explain = false
+
     func validate() throws {
         guard [vector != nil, image != nil, like != nil].count(where: { $0 }) == 1 else {
             throw ValidationError("Say what to search near: one of --vector, --image and --like.")
         }
         if let recall, !(recall > 0 && recall <= 1) { throw ValidationError("--recall must be above 0 and at most 1.") }
         if like != nil, radius != nil { throw ValidationError("--radius goes with --vector or --image.") }
+        if explain, radius != nil || json || sheet != nil { throw ValidationError("--explain goes without --radius, --json and --sheet.") }
         if model != nil, image == nil { throw ValidationError("--model goes with --image.") }
         if let k, k < 1 { throw ValidationError("-k must be at least 1.") }
         if let threads, threads < 1 { throw ValidationError("--threads must be at least 1.") }
@@ -83,6 +93,10 @@ struct SearchCommand: AsyncParsableCommand {
         let selection: FieldSelection = shown.map { .only($0) } ?? .all
         let question = try Question(collection, vector: vector, image: image, like: like, model: model)
 
+        if explain {
+            print(try explanation(collection, question, filter))
+            return
+        }
         let start = ContinuousClock.now
         let results = try search(collection, question, filter, selection)
         let seconds = (ContinuousClock.now - start).seconds
@@ -109,16 +123,33 @@ struct SearchCommand: AsyncParsableCommand {
         switch question.subject {
         case .record(let id):
             return try collection.search(
-                like: id, k: k ?? 10, where: filter, select: selection, recall: recall, efSearch: efSearch, exact: exact, threads: threads)
+                like: id, k: k ?? 10, where: filter, select: selection, recall: recall, efSearch: efSearch, nprobe: nprobe,
+                refineFactor: refineFactor, exact: exact, threads: threads)
         case .vector(let vector):
             if let radius {
                 return try collection.search(
-                    near: vector, within: radius, limit: k, where: filter, select: selection, recall: recall, efSearch: efSearch, exact: exact,
-                    threads: threads)
+                    near: vector, within: radius, limit: k, where: filter, select: selection, recall: recall, efSearch: efSearch, nprobe: nprobe,
+                    refineFactor: refineFactor, exact: exact, threads: threads)
             }
             return try collection.search(
-                near: vector, k: k ?? 10, where: filter, select: selection, recall: recall, efSearch: efSearch, exact: exact, threads: threads)
+                near: vector, k: k ?? 10, where: filter, select: selection, recall: recall, efSearch: efSearch, nprobe: nprobe,
+                refineFactor: refineFactor, exact: exact, threads: threads)
         }
+    }
+
+    private func explanation(_ collection: Needletail.Collection, _ question: Question, _ filter: Filter?) throws -> Explanation {
+        let near: [Float]
+        switch question.subject {
+        case .vector(let vector): near = vector
+        case .record(let id):
+            guard let record = try collection.get(id, select: .none) else {
+                throw NeedletailError(.recordNotFound, "collection '\(collection.name)' has no record \(id)")
+            }
+            near = record.vector
+        }
+        return try collection.explain(
+            near: near, k: k ?? 10, where: filter, recall: recall, efSearch: efSearch, nprobe: nprobe, refineFactor: refineFactor, exact: exact,
+            analyze: true, verify: true)
     }
 
     private static func write(_ text: String, to path: String) throws {

@@ -30,6 +30,12 @@ package enum Path {
         return "/" + parts.joined(separator: "/")
     }
 
+    /// The path with a `~` at its beginning as the home folder, which elsewhere the user's shell puts in.
+    package static func expandingHome(_ path: String) -> String {
+        guard path == "~" || path.hasPrefix("~/"), let home = getenv("HOME") else { return path }
+        return String(cString: home) + path.dropFirst()
+    }
+
     /// The ending of a path's last component, in lower case and without the dot; empty where there is none.
     package static func pathExtension(of path: String) -> String {
         let name = lastComponent(of: path)

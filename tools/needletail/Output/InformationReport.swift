@@ -36,6 +36,7 @@ struct InformationReport {
         if let index = collection.index {
             lines.append(row("index", IndexReport.summary(of: index)))
             if let recall = IndexReport.recall(of: index) { lines.append(row("", recall)) }
+            if let drift = IndexReport.drift(of: index) { lines.append(row("", drift)) }
             if let changes = IndexReport.changes(since: index) { lines.append(row("", changes)) }
         } else if let problem = collection.indexProblem {
             lines.append(row("index", problem))

@@ -35,7 +35,8 @@ package struct ProgressBar {
         // Nor is it drawn at once: what ends soon needs no bar, and a first rate would be chance.
         if now - (drawn ?? start) < .milliseconds(100) { return }
         drawn = now
-        let width = Terminal.width(of: STDERR_FILENO) ?? 80
+        // Room for the ^C that the terminal may echo behind it: on the next line it would push the bar out of reach.
+        let width = (Terminal.width(of: STDERR_FILENO) ?? 80) - 2
         let line = Self.line(label: label, unit: unit, done: done, total: total, seconds: (now - start).seconds, width: width)
         Terminal.writeError("\r\u{1B}[2K" + line)
     }

@@ -82,7 +82,7 @@ package struct ResultSheet: Sendable {
         return """
             <article>
             <div class="frame">\(pictureTag(hit.thumbnail, alt: hit.id, class: "hit"))\(hit.thumbnail == nil ? "<span class=\"empty\">no picture</span>" : "")\
-            <span class="rank">\(hit.rank)</span><span class="distance">\(Self.escaped(hit.distance))</span></div>
+            <span class="rank">\(hit.rank)</span>\(hit.distance.isEmpty ? "" : "<span class=\"distance\">\(Self.escaped(hit.distance))</span>")</div>
             <h2>\(Self.escaped(title))</h2>
             <p class="id" title="\(Self.escaped(hit.id))"><bdi>\(Self.escaped(hit.id))</bdi></p>
             <dl>\(rows.joined())</dl>

@@ -17,6 +17,7 @@ package struct ToolFailure: Error, Sendable, Hashable, CustomStringConvertible {
     package init?(_ error: any Error) {
         switch error {
         case let error as ToolFailure: self = error
+        case let error as PlacedFailure: self = error.failure
         case let error as InputError: self.init(error.status, error.description)
         case let error as NeedletailError: self.init(ExitStatus(error.code), error.message)
         case let error as VisionError: self.init(ExitStatus(error.code), error.message)

@@ -1,0 +1,97 @@
+import NeedletailIndex
+import NeedletailStorage
+
+/// Records to measure the recall of an index with, asked for their own neighbours, and the exact answers.
+///
+/// What a record finds is compared with what is nearest to it but itself.
+struct RecallSample: @unchecked Sendable {
+    // `@unchecked`: bitmaps and vectors are constant while it is used.
+
+    /// Live slots, evenly over all.
+    let slots: [Int]
+    /// Their vectors, one after another.
+    let queries: [Float]
+    /// The nearest of each, itself left out: at least as many as `depth`, where there are.
+    let truth: [[Neighbor]]
+    let dimension: Int
+
+    /// - Parameters:
+    ///   - count: The index covers the slots below it; what came later is none of its concern.
+    ///   - depth: Neighbours of each record that are looked for.
+    ///   - isExcluded: Slots that are not to be asked with.
+    init(
+        _ table: TableSnapshot, _ schema: Schema, count: Int, depth: Int, threads: Int, isExcluded: (Int) -> Bool = { _ in false }
+    ) {
+        let vectors = table.vectors, deleted = table.deleted, dimension = schema.dimension, element = schema.element.indexElement
+        let liveCount = count - table.deletedCount(in: 0 ..< count)
+        // The middles of as many equal stretches of the live slots, or the next one behind.
+        let wanted = min(Calibration.maximumQueryCount, liveCount)
+        var slots: [Int] = []
+        var live = 0
+        for slot in 0 ..< count where slots.count < wanted {
+            if let deleted, deleted[slot >> 6] >> UInt64(slot & 63) & 1 == 1 { continue }
+            if live >= (2 * slots.count + 1) * liveCount / (2 * wanted), !isExcluded(slot) { slots.append(slot) }
+            live += 1
+        }
+        let queries = [Float](unsafeUninitializedCapacity: slots.count * dimension) { buffer, initialized in
+            guard let base = buffer.baseAddress else { return }
+            for (position, slot) in slots.enumerated() {
+                element.decode(vectors.vector(slot), count: dimension, to: base + position * dimension)
+            }
+            initialized = slots.count * dimension
+        }
+        let flat = FlatIndex(
+            vectors: VectorBlocks(
+                pointers: vectors.pointers, blockCount: vectors.blockCount, blockShift: vectors.blockShift, stride: vectors.stride, count: count),
+            dimension: dimension, metric: schema.metric.indexMetric, element: element)
+        var truth = queries.withUnsafeBufferPointer {
+            flat.search(batch: $0, count: slots.count, k: min(depth + 1, liveCount), deleted: deleted, threads: threads)
+        }
+        for (position, slot) in slots.enumerated() { truth[position].removeAll { Int($0.slot) == slot } }
+        (self.slots, self.queries, self.truth, self.dimension) = (slots, queries, truth, dimension)
+    }
+
+    private init(slots: [Int], queries: [Float], truth: [[Neighbor]], dimension: Int) {
+        (self.slots, self.queries, self.truth, self.dimension) = (slots, queries, truth, dimension)
+    }
+
+    /// Half of the sample, with the nearest of those slots that a bitmap allows.
+    func filtered(_ allowed: UnsafeBufferPointer<UInt64>, _ table: TableSnapshot, _ schema: Schema, k: Int, threads: Int) -> RecallSample {
+        let chosen = stride(from: 0, to: slots.count, by: 2).map { $0 }
+        let queries = chosen.flatMap { self.queries[$0 * dimension ..< ($0 + 1) * dimension] }
+        let flat = FlatIndex(
+            vectors: table.vectors, dimension: dimension, metric: schema.metric.indexMetric, element: schema.element.indexElement)
+        var truth = queries.withUnsafeBufferPointer {
+            flat.search(batch: $0, count: chosen.count, k: k + 1, allowed: allowed, threads: threads)
+        }
+        let slots = chosen.map { self.slots[$0] }
+        for (position, slot) in slots.enumerated() {
+            truth[position].removeAll { Int($0.slot) == slot }
+            truth[position] = Array(truth[position].prefix(k))
+        }
+        return RecallSample(slots: slots, queries: queries, truth: truth, dimension: dimension)
+    }
+}
+
+/// A filter that lets through a share of the live slots that an index covers, by chance, but each time the same.
+struct ChanceFilter {
+    private let words: [UInt64]
+    /// How many pass.
+    let count: Int
+
+    init(_ share: Double, _ table: TableSnapshot, count: Int) {
+        var words = [UInt64](repeating: 0, count: (table.slotCount + 63) / 64)
+        let limit = UInt64(share * 0x1p32)
+        for slot in 0 ..< count where !table.isDeleted(UInt32(slot)) {
+            // SplitMix64's mixing of the slot number.
+            var z = UInt64(slot) &* 0x9E37_79B9_7F4A_7C15
+            z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
+            z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
+            if (z ^ z >> 31) >> 32 < limit { words[slot >> 6] |= 1 << UInt64(slot & 63) }
+        }
+        self.words = words
+        self.count = words.reduce(0) { $0 + $1.nonzeroBitCount }
+    }
+
+    func withWords<R>(_ body: (UnsafeBufferPointer<UInt64>) -> R) -> R { words.withUnsafeBufferPointer(body) }
+}

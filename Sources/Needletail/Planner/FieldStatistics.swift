@@ -1,0 +1,37 @@
+/// What is known of the values of a field: from the chunks' own bounds, and from a sample of records.
+///
+/// Taken from the collection when somebody first asks, in some hundred microseconds a field, and again once a tenth of the
+/// records has changed or the collection has been optimized.
+public struct FieldStatistics: Sendable, Hashable {
+    /// The field's name.
+    public let name: String
+    /// Records in all, and those without a value.
+    public let count, nullCount: Int
+    /// About how many different values there are; of strings, how many there ever were.
+    public let distinctCount: Int
+    /// The least and the greatest value, of numbers, times and truth values; deleted records may have had them.
+    public let minimum, maximum: Value?
+    /// The values that most records have, the most common first, each with its share of all records.
+    public let mostCommon: [CommonValue]
+    /// Values that cut those that are not null into equally many: of numbers and times, ten parts at most.
+    public let quantiles: [Value]
+
+    /// A value and the share of records that have it.
+    public struct CommonValue: Sendable, Hashable {
+        public let value: Value
+        public let share: Double
+    }
+}
+
+extension Collection {
+    /// What is known of the values of each field, in the order of the schema.
+    ///
+    /// - Complexity: A sample of at most 4,096 records a field, where nothing is known yet.
+    public func statistics() throws(NeedletailError) -> [FieldStatistics] {
+        let table = try table()
+        let statistics = TableStatistics.of(table, self)
+        var fields: [FieldStatistics] = []
+        for position in schema.fields.indices { fields.append(try statistics.field(position, in: table, schema)) }
+        return fields
+    }
+}

@@ -1,0 +1,60 @@
+import Foundation
+import NeedletailIndex
+
+/// What was measured of a graph: recall by `efSearch` without a filter, and with filters of some selectivities.
+///
+/// Under a filter the same `efSearch` finds another share of what matches: a walk sees all nodes on its way, so that those which
+/// match and are near are found from more sides. How much more or less `efSearch` a recall takes was measured with filters that let
+/// every record through by chance; between the selectivities, and for another k, the factor is interpolated.
+struct GraphCalibration: Sendable {
+    let unfiltered: Calibration
+    /// By falling selectivity.
+    private let filtered: [(selectivity: Double, calibration: Calibration)]
+
+    /// The shares of records that filters are measured for.
+    static let selectivities = [0.5, 0.2, 0.05]
+    /// The `efSearch` that they are measured at, for ten neighbours.
+    static let filteredLadder = [10, 16, 24, 32, 48, 64, 96, 128, 192]
+    static let filteredK = 10
+
+    init(_ points: [HNSWHeader.CalibrationPoint]) {
+        unfiltered = Calibration(points.filter { $0.selectivity == nil })
+        filtered = Set(points.compactMap(\.selectivity)).sorted(by: >).map { selectivity in
+            (selectivity, Calibration(points.filter { $0.selectivity == selectivity }))
+        }
+    }
+
+    /// The least `efSearch` that finds the share `recall` of the `k` nearest that match; `nil` where no setting that was measured does.
+    func efSearch(recall: Double, k: Int, selectivity: Double) -> Int? {
+        guard let setting = unfiltered.setting(recall: recall, k: Double(k)) else { return nil }
+        guard selectivity < 1 else { return max(Int(setting.rounded(.up)), k) }
+        guard let factor = factor(recall: recall, selectivity: selectivity) else { return nil }
+        return max(Int((setting * factor).rounded(.up)), k)
+    }
+
+    /// The recall that `efSearch` gives for `k` neighbours that match, as far as measured.
+    func recall(efSearch: Int, k: Int, selectivity: Double) -> Double {
+        let plain = unfiltered.recall(efSearch: efSearch, k: k)
+        guard selectivity < 1, let factor = factor(recall: min(plain, 0.99), selectivity: selectivity) else { return plain }
+        return unfiltered.recall(setting: max(Double(efSearch) / factor, Double(k)), k: Double(k))
+    }
+
+    /// How many times the `efSearch` of a search without a filter one of this selectivity takes; `nil` where none that was measured
+    /// reaches the recall.
+    private func factor(recall: Double, selectivity: Double) -> Double? {
+        guard !filtered.isEmpty else { return 1 }
+        let k = Double(Self.filteredK)
+        guard let plain = unfiltered.setting(recall: recall, k: k) else { return nil }
+        var above = (selectivity: 1.0, factor: 1.0)
+        for (known, calibration) in filtered {
+            guard let setting = calibration.setting(recall: recall, k: k) else { return nil }
+            let factor = setting / plain
+            guard selectivity < known else {
+                let share = log(selectivity / above.selectivity) / log(known / above.selectivity)
+                return above.factor * pow(factor / above.factor, share)
+            }
+            above = (known, factor)
+        }
+        return above.factor
+    }
+}

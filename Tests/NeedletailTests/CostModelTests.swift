@@ -1,0 +1,54 @@
+import Foundation
+import Needletail
+import NeedletailIndex
+import Testing
+
+@Suite("Costs of plans")
+struct CostModelTests {
+    private static let kernels = KernelCosts(sign: 6, code: 12, row: 80, sequentialRow: 60, blockHop: 400, rowHop: 500)
+
+    private static func costs(_ matching: Int, failureShare: Double = 0, hasNeighborCodes: Bool = true) -> CostModel {
+        CostModel(kernels: kernels, liveCount: 100_000, matchingCount: matching, hasNeighborCodes: hasNeighborCodes, failureShare: failureShare)
+    }
+
+    /// Which way is cheapest.
+    private static func choice(_ matching: Int, k: Int = 10, efSearch: Int = 40, failureShare: Double = 0) -> String {
+        let costs = costs(matching, failureShare: failureShare)
+        let ways = [("walk", costs.walk(efSearch: efSearch, k: k)), ("codes", costs.codes(k: k)), ("exact", costs.exact)]
+        return ways.min { $0.1 < $1.1 }?.0 ?? ""
+    }
+
+    @Test("from half of the records to none, the choice turns over from a walk to codes to an exact scan, once each")
+    func sweep() {
+        var choices: [String] = []
+        for share in stride(from: 0.0, through: 4.7, by: 0.05) { choices.append(Self.choice(Int(50_000 * pow(10, -share)))) }
+        var turns = [choices[0]]
+        for choice in choices where choice != turns.last { turns.append(choice) }
+        #expect(turns == ["walk", "codes", "exact"])
+        #expect(Self.choice(40_000) == "walk" && Self.choice(10_000) == "codes" && Self.choice(1_000) == "codes" && Self.choice(10) == "exact")
+    }
+
+    @Test("more records never cost a scan less, nor a rarer filter a walk")
+    func monotony() {
+        var last: (codes: Double, exact: Double, walk: Double)?
+        for matching in stride(from: 100, through: 90_000, by: 700) {
+            let costs = Self.costs(matching)
+            let now = (codes: costs.codes(k: 10), exact: costs.exact, walk: costs.walk(efSearch: 40, k: 10))
+            if let last {
+                #expect(now.codes >= last.codes && now.exact >= last.exact && now.walk <= last.walk, "at \(matching)")
+            }
+            last = now
+        }
+    }
+
+    @Test("a filter that makes walks give up is scanned, and a walk gives up no later than twice the scan's time")
+    func failures() {
+        #expect(Self.choice(30_000) == "walk" && Self.choice(30_000, failureShare: 1) == "codes")
+        for matching in [10_000, 30_000, 90_000] {
+            let costs = Self.costs(matching)
+            let budget = costs.budget(efSearch: 40, k: 10) ?? 0
+            #expect(Double(budget) * 0.4 <= max(costs.codes(k: 10), 2 * 40 * 100_000 / Double(matching) * 0.4) + 32 * 0.4 + 1)
+        }
+        #expect(Self.costs(1_000, hasNeighborCodes: false).budget(efSearch: 40, k: 10) == nil)
+    }
+}

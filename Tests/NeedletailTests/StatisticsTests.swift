@@ -1,0 +1,74 @@
+import Needletail
+import NeedletailTestSupport
+import Testing
+
+@Suite("Statistics")
+struct StatisticsTests {
+    @Test("the statistics of a field tell its nulls, bounds, common values and how many there are")
+    func fields() async throws {
+        let fixture = try Fixture()
+        let fields: [Field] = [
+            Field("n", .int), Field("x", .double), Field("s", .string), Field("b", .bool), Field("l", .strings), Field("empty", .int),
+        ]
+        let collection = try await fixture.database.createCollection("t", schema: Schema(dimension: 2, fields: fields))
+        try await collection.insert((0 ..< 3_000).map { row in
+            var values: [String: Value] = ["n": .int(Int64(row % 100)), "b": .bool(row % 4 == 0), "l": .strings(["a", "b\(row % 3)"])]
+            if row % 2 == 0 { values["x"] = row == 10 ? .double(.nan) : .double(Double(row)) }
+            values["s"] = .string(row % 10 < 7 ? "common" : "rare \(row)")
+            return Record(id: .int(Int64(row)), vector: [Float(row), 1], fields: values)
+        })
+        let found = try collection.statistics()
+        #expect(found.map(\.name) == fields.map(\.name))
+        #expect(found[0].nullCount == 0 && found[0].distinctCount == 100 && found[0].minimum == .int(0) && found[0].maximum == .int(99))
+        #expect(found[0].quantiles.count == 11 && found[0].quantiles.first == .int(0) && found[0].quantiles.last == .int(99))
+        #expect(found[1].nullCount == 1_500 && found[1].minimum == .double(0) && found[1].maximum == .double(2_998))
+        #expect(found[2].mostCommon.first?.value == .string("common") && abs((found[2].mostCommon.first?.share ?? 0) - 0.7) < 0.01)
+        #expect(found[2].distinctCount == 901)
+        #expect(found[3].mostCommon.map(\.value) == [.bool(false), .bool(true)])
+        #expect(found[4].mostCommon.first?.value == .string("a") && found[4].mostCommon.first?.share == 1)
+        #expect(found[5].nullCount == 3_000 && found[5].minimum == nil && found[5].mostCommon.isEmpty)
+    }
+
+    @Test("an estimate of what a filter lets through is near the truth, and its bounds hold", arguments: [
+        "n < 10", "n = 5", "n IN (1, 2, 3)", "NOT n < 10", "x >= 1000.5", "x IS NULL", "x IS NOT NULL", "NOT x < 100", "s = 'common'",
+        "s != 'common'", "s LIKE 'rare%'", "s >= 'd'", "s = 'missing'", "b", "NOT b", "l CONTAINS 'b1'", "NOT l CONTAINS 'b1'", "n < 50 AND b",
+        "n < 10 OR s = 'common'", "n < 10 AND n > 90", "id < 30", "id IN (1, 2, 3, 77)", "id = 5", "n BETWEEN 20 AND 29",
+    ])
+    func estimates(text: String) async throws {
+        let sample = try await Self.sample.value
+        let filter = try Filter(parsing: text)
+        let estimated = try sample.collection.explain(near: [1, 1], where: filter)
+        let node = try #require(estimated.root.children.first)
+        let truth = try sample.collection.count(where: filter)
+        let scale = Double(try sample.collection.count())
+        // Conditions that have to do with each other are beyond what single columns tell.
+        let isIndependent = !text.contains("n > 90")
+        if isIndependent {
+            #expect(abs(Double(node.estimatedRows - truth)) <= 0.03 * scale + 2 || text.hasPrefix("id <"), "\(text): \(node.detail), truly \(truth)")
+        }
+    }
+
+    private struct Table: Sendable {
+        let fixture: Fixture
+        let collection: Collection
+    }
+
+    private static let sample = Task { () throws -> Table in
+        var random = SeededGenerator(seed: 11)
+        let fixture = try Fixture()
+        let fields: [Field] = [Field("n", .int), Field("x", .double), Field("s", .string), Field("b", .bool), Field("l", .strings)]
+        let collection = try await fixture.database.createCollection("t", schema: Schema(dimension: 2, fields: fields))
+        var records: [Record] = []
+        for row in 0 ..< 6_000 {
+            var values: [String: Value] = [
+                "n": .int(Int64.random(in: 0 ..< 100, using: &random)), "b": .bool(Bool.random(using: &random)),
+                "l": .strings(["a", "b\(Int.random(in: 0 ..< 3, using: &random))"]),
+            ]
+            if Bool.random(using: &random) { values["x"] = .double(Double.random(in: 0 ..< 2_000, using: &random)) }
+            values["s"] = .string(Int.random(in: 0 ..< 10, using: &random) < 7 ? "common" : "rare \(row)")
+            records.append(Record(id: .int(Int64(row)), vector: [Float(row), 1], fields: values))
+        }
+        try await collection.insert(records)
+        return Table(fixture: fixture, collection: collection)
+    }
+}
