@@ -53,6 +53,13 @@ struct DocumentationTests {
         try await Examples.indexes(folder.path("articles.ntl"))
     }
 
+    @Test("the Swift of Statements finds what it asks for")
+    func statements() async throws {
+        let folder = try TemporaryFolder()
+        let results = try await Examples.statements(folder.path("photos.ntl"))
+        #expect(results.map(\.rows) == [[["a", "cat", 0.25]], [["a", 0.25]], [["b", 1.25]]])
+    }
+
     @Test("a filter in Swift and as text are equal")
     func filtering() throws {
         #expect(try Examples.filters())

@@ -151,6 +151,25 @@ enum Examples {
         _ = hits
     }
 
+    /// What "Statements" begins with.
+    static func statements(_ path: String) async throws -> [QueryResult] {
+        let database = try Database(path: path)
+        try await database.query("CREATE COLLECTION photos (embedding VECTOR(2), label STRING)")
+        try await database.query("INSERT INTO photos (id, embedding, label) VALUES ('a', [0, 1], 'cat'), ('b', [1, 0], 'dog')")
+        let vector: [Float] = [0.25, 1]
+        // begin Sources/Needletail/Needletail.docc/Statements.md
+        let result = try await database.query(
+            "SELECT id, label, distance FROM photos WHERE label = ? ORDER BY embedding <-> ? LIMIT 10", "cat", vector)
+        for row in result.rows { print(row[0], row[1], row[2]) }
+        // end
+        // begin Sources/Needletail/Needletail.docc/Statements.md
+        let alike = try database.prepare("SELECT id, distance FROM photos WHERE label = ? ORDER BY embedding <-> ? LIMIT 10")
+        let cats = try await alike.run("cat", vector)
+        let dogs = try alike.read("dog", vector)
+        // end
+        return [result, cats, dogs]
+    }
+
     /// What "Filtering" begins with.
     static func filters() throws -> Bool {
         // begin Sources/Needletail/Needletail.docc/Filtering.md

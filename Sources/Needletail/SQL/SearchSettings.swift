@@ -2,10 +2,12 @@
 struct SearchSettings: Sendable {
     var recall: Double?
     var efSearch: Int?
+    var nprobe: Int?
+    var refineFactor: Int?
     var isExact = false
     var threads: Int?
 
-    static let names = ["recall", "ef_search", "exact", "threads"]
+    static let names = ["recall", "exact", "ef_search", "nprobe", "refine_factor", "threads"]
 }
 
 extension StatementRun {
@@ -22,6 +24,8 @@ extension StatementRun {
                 }
                 result.recall = recall
             case "efsearch": result.efSearch = try integer(setting.value, "ef_search")
+            case "nprobe": result.nprobe = try integer(setting.value, "nprobe")
+            case "refinefactor": result.refineFactor = try integer(setting.value, "refine_factor")
             case "exact": result.isExact = try bool(setting.value, "exact")
             case "threads": result.threads = try integer(setting.value, "the number of threads")
             default: throw unknownSetting(setting, of: "a search", among: SearchSettings.names)

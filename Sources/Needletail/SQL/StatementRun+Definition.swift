@@ -56,49 +56,13 @@ extension StatementRun {
     /// Runs `CREATE INDEX`; one that the collection has is replaced.
     func createIndex(_ create: CreateIndexStatement) async throws(NeedletailError) -> QueryResult {
         let collection = try collectionToWrite(create.collection)
-        let description = try indexDescription(create, dimension: collection.schema.dimension)
+        let description = try indexDescription(create, collection.schema)
         do throws(NeedletailError) {
             try await collection.createIndex(description, threads: options.threads, memoryLimit: options.memoryLimit, progress: options.indexProgress)
         } catch {
             throw located(error, at: create.method?.offset ?? create.collection.offset)
         }
         return QueryResult(changedCount: 1, collection: collection.name)
-    }
-
-    private func indexDescription(_ create: CreateIndexStatement, dimension: Int) throws(NeedletailError) -> IndexDescription {
-        let method = create.method ?? Name("hnsw", at: create.collection.offset)
-        switch method.content {
-        case "hnsw": return try hnsw(create.settings, dimension: dimension)
-        default:
-            let methods = ["HNSW"]
-            let guess = TextDiagnostic.nearest(to: method.content, among: methods).map { "; did you mean \($0)?" }
-            throw failure(.invalidArgument, "there is no index \(method)" + (guess ?? ": there is HNSW"), at: method.offset)
-        }
-    }
-
-    private func hnsw(_ settings: [Setting], dimension: Int) throws(NeedletailError) -> IndexDescription {
-        var (m, efConstruction, quantization, seed) = (16, 200, Quantization.automatic, UInt64(0))
-        var last = settings.first?.value.offset ?? 0
-        for setting in settings {
-            last = setting.value.offset
-            switch Self.folded(setting.name.content) {
-            case "m": m = try integer(setting.value, "m")
-            case "efconstruction": efConstruction = try integer(setting.value, "ef_construction")
-            case "quantization":
-                let word = try word(setting.value, "the quantization")
-                guard let known = Quantization(rawValue: word.lowercased()) else {
-                    throw failure(
-                        .invalidArgument, "there is no quantization '\(word)': there are " + Quantization.allCases.map(\.rawValue).joined(separator: ", "),
-                        at: setting.value.offset)
-                }
-                quantization = known
-            case "seed": seed = UInt64(bitPattern: Int64(try integer(setting.value, "the seed")))
-            default: throw unknownSetting(setting, of: "an HNSW index", among: ["m", "ef_construction", "quantization", "seed"])
-            }
-        }
-        let description = IndexDescription.hnsw(m: m, efConstruction: efConstruction, quantization: quantization, seed: seed)
-        try pointing(at: last) { () throws(NeedletailError) in try description.validate(dimension: dimension) }
-        return description
     }
 
     /// Runs `DROP INDEX`.

@@ -128,11 +128,12 @@ extension StatementRun {
             } else if let bound {
                 found = try collection.search(
                     near: query, within: bound, limit: window.limit == nil ? nil : try count(window, select, collection), where: filter, select: fields,
-                    recall: settings.recall, efSearch: settings.efSearch, exact: settings.isExact, threads: threads)
+                    recall: settings.recall, efSearch: settings.efSearch, nprobe: settings.nprobe, refineFactor: settings.refineFactor,
+                    exact: settings.isExact, threads: threads)
             } else {
                 found = try collection.search(
                     near: query, k: try count(window, select, collection), where: filter, select: fields, recall: settings.recall,
-                    efSearch: settings.efSearch, exact: settings.isExact, threads: threads)
+                    efSearch: settings.efSearch, nprobe: settings.nprobe, refineFactor: settings.refineFactor, exact: settings.isExact, threads: threads)
             }
         } catch {
             guard error.code == .invalidArgument || error.code == .unknownIndex else { throw error }

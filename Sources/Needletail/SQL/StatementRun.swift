@@ -114,62 +114,42 @@ struct StatementRun: Sendable {
         throw failure(.typeMismatch, "expected a vector, such as [0.1, 0.2] or a parameter that is an array of numbers", at: operand.offset)
     }
 
+    /// A value that needs no collection; `nil` for a vector.
+    private func literal(_ operand: Operand) -> Value? {
+        switch operand.content {
+        case .value(let value): value
+        case .parameter(let number): parameters[number - 1].value
+        case .vector, .record, .image: nil
+        }
+    }
+
     /// A whole number, such as that of `LIMIT`.
     func integer(_ operand: Operand, _ what: String) throws(NeedletailError) -> Int {
-        switch operand.content {
-        case .value(.int(let value)): return Int(value)
-        case .parameter(let number):
-            if case .value(.int(let value)) = parameters[number - 1] { return Int(value) }
-        default: break
-        }
-        throw failure(.typeMismatch, "\(what) is a whole number", at: operand.offset)
+        guard case .int(let value) = literal(operand) else { throw failure(.typeMismatch, "\(what) is a whole number", at: operand.offset) }
+        return Int(value)
     }
 
     /// A number, such as that of `recall`.
     func number(_ operand: Operand, _ what: String) throws(NeedletailError) -> Double {
-        let value: Value? =
-            switch operand.content {
-            case .value(let value): value
-            case .parameter(let number): parameters[number - 1].value
-            default: nil
-            }
-        guard let number = value?.doubleValue else { throw failure(.typeMismatch, "\(what) is a number", at: operand.offset) }
+        guard let number = literal(operand)?.doubleValue else { throw failure(.typeMismatch, "\(what) is a number", at: operand.offset) }
         return number
     }
 
     /// A string or a word, such as that of `metric`.
     func word(_ operand: Operand, _ what: String) throws(NeedletailError) -> String {
-        let value: Value? =
-            switch operand.content {
-            case .value(let value): value
-            case .parameter(let number): parameters[number - 1].value
-            default: nil
-            }
-        guard let word = value?.stringValue else { throw failure(.typeMismatch, "\(what) is a word", at: operand.offset) }
+        guard let word = literal(operand)?.stringValue else { throw failure(.typeMismatch, "\(what) is a word", at: operand.offset) }
         return word
     }
 
     /// True or false.
     func bool(_ operand: Operand, _ what: String) throws(NeedletailError) -> Bool {
-        let value: Value? =
-            switch operand.content {
-            case .value(let value): value
-            case .parameter(let number): parameters[number - 1].value
-            default: nil
-            }
-        guard let bool = value?.boolValue else { throw failure(.typeMismatch, "\(what) is TRUE or FALSE", at: operand.offset) }
+        guard let bool = literal(operand)?.boolValue else { throw failure(.typeMismatch, "\(what) is TRUE or FALSE", at: operand.offset) }
         return bool
     }
 
     /// The id of a record.
     func id(_ operand: Operand) throws(NeedletailError) -> RecordID {
-        let value: Value? =
-            switch operand.content {
-            case .value(let value): value
-            case .parameter(let number): parameters[number - 1].value
-            default: nil
-            }
-        switch value {
+        switch literal(operand) {
         case .int(let id): return .int(id)
         case .string(let id): return .string(id)
         default: throw failure(.typeMismatch, "an id is a string or an integer", at: operand.offset)

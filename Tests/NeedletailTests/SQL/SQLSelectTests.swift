@@ -179,6 +179,25 @@ import Testing
         #expect(try await sample.database.query("SELECT id FROM photos ORDER BY embedding <-> [500, 3] LIMIT 5 WITH (exact)").plan?.recall == 1)
     }
 
+    @Test("a search through lists takes their knobs")
+    func lists() async throws {
+        let sample = try await SQLSample()
+        let photos = try sample.database.collection("photos")
+        try await photos.insert((100 ..< 3_000).map { Record(id: .int($0), vector: [Float($0), Float($0 % 7)]) })
+        try await sample.database.query("CREATE INDEX ON photos USING IVFPQ (nlist = 20, subspaces = 2, bits = 8, rotation = FALSE, seed = 3)")
+        #expect(try photos.index()?.kind == "ivfpq")
+        let statement = "SELECT id FROM photos ORDER BY embedding <-> [500, 3] LIMIT 5 WITH (nprobe = ?, refine_factor = 3)"
+        let result = try await sample.database.query(statement, 4)
+        #expect(result.recordIDs.count == 5)
+        guard case .ivfpq(let nprobe, let refineFactor, _, _, _) = result.plan else {
+            Issue.record("not through the lists: \(String(describing: result.plan))")
+            return
+        }
+        #expect((nprobe, refineFactor) == (4, 3))
+        #expect(await sample.error(statement, 400)?.code == .invalidArgument)
+        #expect(await sample.error("SELECT id FROM photos ORDER BY embedding <-> [500, 3] LIMIT 5 WITH (ef_search = 40)")?.column == 69)
+    }
+
     @Test("a snapshot is queried as it was, and only read")
     func snapshot() async throws {
         let sample = try await SQLSample()
