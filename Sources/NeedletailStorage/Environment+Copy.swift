@@ -43,7 +43,11 @@ private struct FileCopy {
             throw StorageError(.invalidArgument, "\(path) exists already; remove it first, or choose another name for the copy", path: path)
         }
         let descriptor = open(partPath, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw .system(errno, doing: "making the copy", path: path) }
+        guard descriptor >= 0 else {
+            let code = errno
+            guard code != ENOENT else { throw StorageError(.notFound, "\(path) cannot be made: its folder does not exist", path: path) }
+            throw .system(code, doing: "making the copy", path: path)
+        }
         do throws(StorageError) {
             let flags = compacting ? UInt32(MDB_CP_COMPACT) : 0
             try check(mdb_env_copyfd2(core.handle, descriptor, flags), "copying \(core.path)")
