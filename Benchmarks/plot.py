@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Recall against QPS as a drawing in SVG, on nothing but the standard library.
 
-    plot.py POINTS.jsonl OUT.svg [--threads 1] [--title TEXT]
+    plot.py POINTS.jsonl OUT.svg [--threads 1] [--batch 1] [--title TEXT]
 
 QPS rises on a logarithmic scale. Recall is stretched towards 1, where the work doubles for each halving of what is missed: the
 axis is the logarithm of the share missed. Needletail's curves are heavy and warm, the peers' thin and cool, each with its own
@@ -132,6 +132,7 @@ def main():
     arguments.add_argument("points")
     arguments.add_argument("out")
     arguments.add_argument("--threads", type=int, default=1)
+    arguments.add_argument("--batch", type=int, help="queries asked at once, where points were measured so (default: 1)")
     arguments.add_argument("--title")
     arguments.add_argument("--lowest", type=float, default=0.8)
     options = arguments.parse_args()
@@ -140,6 +141,7 @@ def main():
 
     with open(options.points) as file:
         points = [point for point in curves.medians(map(json.loads, file)) if point["threads"] == options.threads]
+    points = [point for point in points if point.get("batch", options.batch or 1) == (options.batch or 1)]
     by_name = {point["name"]: [] for point in points}
     for point in points:
         by_name[point["name"]].append(point)

@@ -28,6 +28,9 @@ final class FileRegistry: @unchecked Sendable {
             core.users += 1
             return core
         }
+        var options = options
+        // An address space of 47 bits holds 127 maps of 1 TiB: many open files must not take it from all else in the process.
+        if cores.count >= 64 { options.mapByteCount = min(options.mapByteCount, 64 << 30) }
         let core = try EnvironmentCore(path: path, options: options, calls: calls)
         core.users = 1
         cores[core.identity] = core

@@ -9,6 +9,9 @@ extension TableSnapshot {
 
     /// Slots below it are in the ordered indexes of the table's indexed columns.
     package var orderedCount: Int { Int(state.orderedCount) }
+
+    /// Sealed rows that wait outside of the ordered indexes; 0 where the table has none.
+    package var unorderedCount: Int { descriptor.columns.contains { $0.isOrdered } ? sealedCount - orderedCount : 0 }
 }
 
 /// A column's slots in the order of its values, at one commit.

@@ -88,17 +88,17 @@ struct DocumentationTests {
 
     @Test("documents name only commands that this release has", arguments: [
         "README.md", "CHANGELOG.md", "tools/demo", "Sources/Needletail/Needletail.docc/ChoosingAnIndex.md",
-        "Sources/Needletail/Needletail.docc/BulkLoading.md",
+        "Sources/Needletail/Needletail.docc/BulkLoading.md", "Sources/Needletail/Needletail.docc/Shell.md",
     ])
     func commands(document: String) throws {
-        let known: Set = ["create", "load", "images", "index", "search", "bench", "info", "check", "optimize", "FILE"]
+        let known: Set = ["create", "load", "images", "index", "search", "bench", "info", "check", "optimize", "shell", "backup", "FILE"]
         for line in try text(document).split(separator: "\n") where line.hasPrefix("needletail ") {
             let command = line.split(separator: " ")[1]
             #expect(known.contains(String(command)), "\(document): \(line)")
         }
     }
 
-    @Test("scripts are free of syntax errors", arguments: ["tools/setup", "tools/test", "tools/demo", ".ci/run", "Benchmarks/run", "Benchmarks/data/setup"])
+    @Test("scripts are free of syntax errors", arguments: ["tools/setup", "tools/test", "tools/demo", "tools/shell-session", ".ci/run", "Benchmarks/run", "Benchmarks/data/setup"])
     func scripts(path: String) throws {
         let shell = Process()
         shell.executableURL = URL(fileURLWithPath: "/usr/bin/env")

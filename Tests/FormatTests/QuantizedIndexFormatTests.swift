@@ -39,8 +39,8 @@ import Testing
             let index = try #require(indexes.first)
             #expect(indexes.count == 1 && index["covered"] as? Int == covered && (index["links"] as? Int ?? 0) > covered * m / 2)
             let counts = (index["arrays"] as? [[String: Int]])?.map { $0["count"] ?? -1 } ?? []
-            #expect(counts.count == 6 && counts[0] == covered)
-            #expect((counts[3] > 0, counts[4] > 0) == (quantization != .none, quantization == .rabitq), "\(counts)")
+            try #require(counts.count == 7 && counts[0] == covered)
+            #expect((counts[3] > 0, counts[4] > 0, counts[6] > 0) == (quantization != .none, quantization == .rabitq, quantization != .none), "\(counts)")
         }
         try check(covered: 600)
         try await collection.insert(records(600 ..< 700))

@@ -37,7 +37,10 @@ struct CodeScanTests {
         let options = HNSWOptions(m: 8, efConstruction: 60, quantization: .sq8)
         let first = try table.build(options, first: 600)
         let base = try first.graph(vectors: table.vectors(first: 600))
-        let merged = try table.merge(base, rows: 900).graph(vectors: table.vectors(first: 900))
+        let second = try table.merge(base, rows: 900)
+        // Graphs point into what built them.
+        defer { withExtendedLifetime((first, second, table)) {} }
+        let merged = try second.graph(vectors: table.vectors(first: 900))
         let (old, new) = (try #require(base.signs), try #require(merged.signs))
         #expect(new.count == 900 && base.tables == merged.tables)
         for slot in 0 ..< 600 {

@@ -41,6 +41,8 @@ struct IndexSample {
         return (vector, cluster)
     }
 
+    mutating func normal() -> Float { random.normal() }
+
     mutating func queries(_ count: Int) -> [[Float]] { (0 ..< count).map { _ in vector().vector } }
 
     /// Inserts records with these numbers as ids.

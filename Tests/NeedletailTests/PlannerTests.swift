@@ -30,8 +30,8 @@ struct PlannerTests {
         var sample = try await IndexSample(count: isOptimizedBuild ? 20_000 : 3_000, dimension: 48)
         _ = try await sample.collection.createIndex(.hnsw(m: 12, efConstruction: 80))
         for share in [4, 12, 20] {
-            let filter = Filter.field("cluster") < share
-            #expect(try sample.recall(sample.queries(40), where: filter) >= 0.93, "\(share) clusters of 40, seed \(sample.seed)")
+            let filter = Filter.field("cluster") < share, queries = sample.queries(40)
+            #expect(try sample.recall(queries, where: filter) >= 0.93, "\(share) clusters of 40, seed \(sample.seed)")
         }
     }
 
@@ -88,7 +88,8 @@ struct PlannerTests {
         var sample = try await IndexSample(count: isOptimizedBuild ? 8_000 : 3_000, dimension: 32)
         _ = try await sample.collection.createIndex(.hnsw(m: 8, efConstruction: 60))
         try await sample.insert(8_000 ..< 8_050)
-        let explanation = try sample.collection.explain(near: sample.vector().vector, recall: 0.9, analyze: true)
+        let query = sample.vector().vector
+        let explanation = try sample.collection.explain(near: query, recall: 0.9, analyze: true)
         #expect(explanation.root.name == "merge")
         #expect(explanation.root.children.map(\.name) == ["walk of the graph", "tail scan"])
         #expect(explanation.root.children[1].actual?.distances == 50)

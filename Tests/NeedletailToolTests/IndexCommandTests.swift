@@ -127,9 +127,65 @@ struct IndexCommandTests {
         #expect(table.lines.first?.hasPrefix("index  parameter  recall@10  queries/s") == true && table.lines.count == 3)
     }
 
+    @Test("an ivfpq index is built, told of, measured, searched, brought up to date, trained anew, checked and dropped")
+    func lists() throws {
+        let vector = "[" + (try load())[0].map { "\($0)" }.joined(separator: ",") + "]"
+        let build = try run("index", "t.ntl", "v", "--type", "ivfpq", "--nlist", "40", "--pq-subspaces", "6", "--seed", "3")
+        #expect(build.status == 0 && build.errors.isEmpty, "\(build.errors)")
+        #expect(build.output.hasPrefix("Built an index of 'v': ivfpq, 40 lists, 6 subspaces of 4 bits, 9."), "\(build.output)")
+        let info = try run("info", "t.ntl").output
+        #expect(info.contains("ivfpq, 40 lists, 6 subspaces of 4 bits, ") && info.contains(" at nprobe ") && info.contains("drift 1.00"), "\(info)")
+        let search = try run("search", "t.ntl", "v", "--vector", vector, "--nprobe", "20", "--refine", "9")
+        #expect(search.lines.last?.contains("records; ivfpq with nprobe 20, refineFactor 9, recall about ") == true, "\(search.output)")
+        let wrong = try run("search", "t.ntl", "v", "--vector", vector, "--ef", "20")
+        #expect(wrong.status == 64 && wrong.errors.contains("efSearch is for an hnsw index"), "\(wrong.errors)")
+
+        let base = ["bench", "t.ntl", "v", "--queries", "query.fvecs", "--truth", "truth.ivecs", "--seconds", "0.01", "--json"]
+        for (more, count) in [([], 9), (["--batch", "25"], 10)] {
+            let bench = try ToolRun(base + ["--nprobe", "1,40", "--refine", "32", "--recall", "0.9"] + more, in: folder.url)
+            #expect(bench.status == 0 && bench.errors.isEmpty, "\(bench.errors)")
+            let lines = try bench.lines.map(object)
+            #expect(lines.map { $0["parameter"] as? String } == ["nprobe=1,refine=32", "nprobe=40,refine=32", "recall=0.9"])
+            #expect(lines.allSatisfy { $0.count == count && ($0["qps"] as? Double ?? 0) > 0 && $0["queries"] as? Int == 60 })
+            #expect(lines[0]["index"] as? String == "ivfpq" && lines[1]["recall"] as? Double ?? 0 > 0.97, "\(lines)")
+        }
+        let other = try ToolRun(base + ["--ef", "20"], in: folder.url)
+        #expect(other.status == 64 && other.errors.contains("an index of kind ivfpq, and --ef is for hnsw"), "\(other.errors)")
+
+        var random = SeededGenerator(seed: seed + 1)
+        try write("more.fvecs", Self.vectors(500, dimension: 12, &random))
+        try write("many.fvecs", Self.vectors(9_500, dimension: 12, &random))
+        #expect(try run("load", "t.ntl", "v", "base.fvecs", "more.fvecs", "--resume").status == 0)
+        let optimize = try run("optimize", "t.ntl")
+        #expect(optimize.output.hasPrefix("Brought the index of 'v' up to date: 500 records merged, 0 deleted taken out, in "), "\(optimize.output)")
+        #expect(try run("optimize", "t.ntl", "v").output == "The index of 'v' is up to date.\n")
+        #expect(try run("load", "t.ntl", "v", "base.fvecs", "more.fvecs", "many.fvecs", "--resume").status == 0)
+        let grown = try object(run("optimize", "t.ntl", "--json").output)
+        #expect(((grown["retraining"] as? [String: Any])?["growth"] as? [String: Any])?["ratio"] as? Double ?? 0 > 4, "\(grown)")
+        #expect(grown["merged"] as? Int == 9_500 && (grown["index"] as? [String: Any])?["nlist"] as? Int == 40)
+        #expect(try run("check", "t.ntl").status == 0)
+        let few = try run("index", "t.ntl", "v", "--type", "ivfpq", "--nlist", "5000", "--json")
+        #expect(try few.status == 0 && few.errors.contains("warning: ") && object(few.output)["nlist"] as? Int == 5_000, "\(few.errors)")
+        #expect(try run("index", "t.ntl", "v", "--drop").output == "Dropped the index of 'v'.\n")
+    }
+
     @Test("what cannot be asked of index and bench is refused, by exit status", arguments: [
         (["index", "t.ntl", "v"], 64, "--type hnsw"),
         (["index", "t.ntl", "v", "--type", "tree"], 64, "hnsw"),
+        (["index", "t.ntl", "v", "--type", "hnsw", "--nlist", "8"], 64, "--nlist is for --type ivfpq"),
+        (["index", "t.ntl", "v", "--type", "ivfpq", "--m", "8"], 64, "--m is for --type hnsw"),
+        (["index", "t.ntl", "v", "--type", "ivfpq", "--nlist", "3001"], 64, "3,001 lists cannot be made of 3,000 records"),
+        (["index", "t.ntl", "v", "--type", "ivfpq", "--pq-subspaces", "13"], 64, "cut into 12 at most"),
+        (["index", "t.ntl", "v", "--type", "ivfpq", "--pq-subspaces", "7"], 64, "Ask for 6"),
+        (["index", "t.ntl", "v", "--type", "ivfpq", "--pq-bits", "6"], 64, "codes of 6 bits"),
+        (["index", "t.ntl", "v", "--type", "ivfpq", "--bytes-per-vector", "3"], 64, "3 bytes a vector"),
+        (["index", "t.ntl", "v", "--type", "ivfpq", "--memory-limit", "1k"], 64, "of memory to build, more than the limit of 1,024 bytes"),
+        (["index", "t.ntl", "v", "--drop", "--rotate"], 64, "--drop"),
+        (["search", "t.ntl", "v", "--like", "1", "--nprobe", "2"], 64, "has none"),
+        (["search", "t.ntl", "v", "--like", "1", "--nprobe", "2", "--recall", "0.9"], 64, "leave out one of the two"),
+        (["bench", "t.ntl", "v", "--queries", "query.fvecs", "--nprobe", "4"], 64, "has no index for --nprobe to set"),
+        (["bench", "t.ntl", "v", "--queries", "query.fvecs", "--refine", "4"], 64, "--refine goes with --nprobe"),
+        (["bench", "t.ntl", "v", "--queries", "query.fvecs", "--batch", "0"], 64, "--batch"),
         (["index", "t.ntl", "v", "--type", "hnsw", "--m", "1"], 64, "m of 1"),
         (["index", "t.ntl", "v", "--type", "hnsw", "--ef-construction", "8"], 64, "efConstruction of 8"),
         (["index", "t.ntl", "v", "--type", "hnsw", "--memory-limit", "1k"], 64, "MiB of memory to build, more than the limit of 1,024 bytes"),
@@ -159,16 +215,17 @@ struct IndexCommandTests {
         #expect(run.errors.contains(word), "\(run.errors)")
     }
 
-    @Test("a build that is killed or interrupted leaves the file as it was", arguments: [SIGKILL, SIGINT])
-    func killed(signal: Int32) throws {
+    @Test("a build that is killed or interrupted leaves the file as it was", arguments: [SIGKILL, SIGINT], ["hnsw", "ivfpq"])
+    func killed(signal: Int32, type: String) throws {
         var random = SeededGenerator(seed: seed)
         try write("base.fvecs", Self.vectors(40_000, dimension: 32, &random))
         #expect(try run("load", "t.ntl", "v", "base.fvecs").status == 0)
         func used() throws -> Int { try object(run("info", "t.ntl", "--json").output)["usedByteCount"] as? Int ?? -1 }
         let before = try used()
         for _ in 0 ..< 3 {
-            let build = try ToolRun.Running(["index", "t.ntl", "v", "--type", "hnsw"], in: folder.url)
-            usleep(UInt32.random(in: 300_000 ... 900_000, using: &random))
+            let build = try ToolRun.Running(["index", "t.ntl", "v", "--type", type], in: folder.url)
+            // Lists are made in a tenth of the time.
+            usleep(type == "hnsw" ? .random(in: 300_000 ... 900_000, using: &random) : .random(in: 30_000 ... 250_000, using: &random))
             kill(build.process.processIdentifier, signal)
             let ended = try build.end()
             if signal == SIGINT { #expect(ended.status == 130 && ended.errors.contains("nothing is changed"), "\(ended.status) \(ended.errors)") }

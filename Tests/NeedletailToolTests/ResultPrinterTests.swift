@@ -13,7 +13,7 @@ struct ResultPrinterTests {
             ],
             rows: [
                 ["a/1.jpg", "Käse, \"gut\"", 4.5, .value(.timestamp(day)), .value(["x", "y"]), .vector([1, 0.25, -3, 0.1, 5, 6, 7, 8]), 0.24494896829128265],
-                [7, "日本\n語", nil, nil, nil, nil, 0],
+                [7, "日本\n語", nil, nil, nil, nil, 0.0],
             ])
     }
 
@@ -34,7 +34,7 @@ struct ResultPrinterTests {
         let text = ResultPrinter(mode: .table, width: width).text(try result())
         let lines = text.split(separator: "\n")
         #expect(lines.prefix(4).allSatisfy { TextWidth.of($0) <= width }, "\(text)")
-        #expect(text.contains("No room for ") == (width < 96))
+        #expect(text.contains("No room for ") == (width < 78))
     }
 
     @Test("JSON has one object a row, every value whole")

@@ -14,13 +14,17 @@ struct ShellInputTests {
     @Test("statements end with a semicolon, commands with their line; each knows its line")
     func items() {
         #expect(items("SELECT 1; SELECT\n 2;\n.mode csv\nSELECT ';' -- ;\n;") == [
-            .statement("SELECT 1", line: 1), .statement(" SELECT\n 2", line: 1), .command(".mode csv", line: 3),
+            .statement("SELECT 1", line: 1), .statement(" SELECT\n 2", line: 1, offset: 9), .command(".mode csv", line: 3),
             .statement("SELECT ';' -- ;", line: 4),
         ])
         #expect(items("\n-- a comment; with one\n\n  .quit  \n-- another\nSELECT\n'\n.no command\n'") == [
             .command(".quit", line: 4), .statement("SELECT\n'\n.no command\n'", line: 6),
         ])
         #expect(items("\n--\n  \n") == [])
+        #expect(items("A; B;C; D\n; E") == [
+            .statement("A", line: 1), .statement(" B", line: 1, offset: 2), .statement("C", line: 1, offset: 5),
+            .statement(" D", line: 1, offset: 7), .statement(" E", line: 2, offset: 1),
+        ])
     }
 
     @Test("a statement that was given up leaves nothing behind")
@@ -66,7 +70,7 @@ struct ShellInputTests {
         ("select la", "", ["label"]), ("select id from photos where ta", "", ["taken"]), ("where ti", "select id from photos\n", ["timestamp"]),
         ("create index on ", "", ["\"my docs\"", "photos"]), ("order by embedding <-> im", "select id from photos ", ["image('"]),
         ("order by embedding <-> image('ca", "", ["cat.jpg", "cats/"]), (".mo", "", [".mode", ".model"]), (".mode s", "", ["sheet"]),
-        (".import do", "", ["dog.jpg"]), (".import dog.jpg ph", "", ["photos"]), (".timer ", "", ["off", "on"]), ("select 'fro", "", ["FROM"].filter { _ in false }),
+        (".import do", "", ["dog.jpg"]), (".import dog.jpg ph", "", ["photos"]), (".timer ", "", ["off", "on"]), ("select 'fro", "", []),
     ])
     func completion(text: String, earlier: String, expected: [String]) {
         #expect(source.complete(text, after: earlier).candidates == expected)

@@ -41,7 +41,7 @@ struct ToolRun {
         private let output: URL
         private let errors: URL
 
-        init(_ arguments: [String], in folder: URL) throws {
+        init(_ arguments: [String], in folder: URL, input: FileHandle = .nullDevice) throws {
             guard let program = ToolRun.program else { throw ProgramMissing() }
             process.executableURL = program
             process.arguments = arguments
@@ -53,7 +53,7 @@ struct ToolRun {
             for file in [output, errors] { try Data().write(to: file) }
             process.standardOutput = try FileHandle(forWritingTo: output)
             process.standardError = try FileHandle(forWritingTo: errors)
-            process.standardInput = FileHandle.nullDevice
+            process.standardInput = input
             try process.run()
         }
 

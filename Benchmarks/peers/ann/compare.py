@@ -7,10 +7,11 @@
     compare --family ivfpq SET [--nlist N] [--code-bytes N] [--nprobe 4,6,...] [--batches 1,1000] [the options above]
 
 The first form compares graphs, query by query; the second inverted lists of product-quantization codes that all have the same
-nlist and size, query by query and in batches. SET is a folder with base, query and truth.ivecs, vectors as .fvecs, .bvecs or .npy. Every contender builds its index once, into
-FOLDER, and is measured there again by later calls. Rounds go over all contenders in turn, so that what disturbs the machine
-disturbs all alike; a figure is the median of its rounds. Printed are tables with ratios to hnswlib and to the best peer; FOLDER
-receives points.jsonl, builds.jsonl, table.txt and a plot of recall and QPS for each number of threads.
+nlist and size, query by query and in batches. SET is a folder with base, query and truth.ivecs, vectors as .fvecs, .bvecs or
+.npy. Every contender builds its index once, into FOLDER, and is measured there again by later calls. Rounds go over all contenders
+in turn, so that what disturbs the machine disturbs all alike; a figure is the median of its rounds. Printed are tables with ratios
+to hnswlib or Faiss's fast-scan and to the best peer; FOLDER receives points.jsonl, builds.jsonl, table.txt and a plot of recall
+and QPS for each number of threads and size of batch.
 """
 
 import argparse
@@ -100,7 +101,7 @@ def _inverted_lists(options):
     options.knob, options.ladder = "nprobe", options.nprobe
     options.recalls, options.enough = options.recalls or [0.9, 0.95], options.enough or 0.99
     options.baseline, options.index_alone = "Faiss fast-scan", True
-    options.peers, options.ours = contenders.INVERTED_LISTS, [(InvertedLists, None)]
+    options.peers, options.ours = contenders.INVERTED_LISTS, [(InvertedLists, choice) for choice in (None, "rabitq")]
 
 
 FAMILIES = {"graph": _graphs, "ivfpq": _inverted_lists}
@@ -198,8 +199,8 @@ def claim_folder(options):
 def main():
     options = parse_arguments()
     field = select(options)
-    options.count, dimension = vectorset.shape(vectorset.find(options.set, "base"))
-    options.raw_bytes = 4 * options.count * dimension
+    options.count, options.dimension = vectorset.shape(vectorset.find(options.set, "base"))
+    options.raw_bytes = 4 * options.count * options.dimension
     claim_folder(options)
     records, ready = build_missing(field, options)
     write_lines(os.path.join(options.out, "builds.jsonl"), records)

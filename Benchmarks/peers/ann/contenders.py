@@ -111,9 +111,12 @@ class Peer(Contender):
     def search(self, points):
         """A line for every point and number of threads, and the memory that the index takes."""
         options = self.options
+        if points is not None and options.batches != [None]:
+            points = [(point, self.recalls_found[str(point)]) for point in points]
         first, *lines = self.ask(
             "search", options.build_threads[0], points=points, thread_counts=options.threads,
-            batches=options.batches, seconds=options.seconds, enough=options.enough)
+            batches=options.batches, seconds=options.seconds, enough=options.enough, lowest=min(options.recalls))
+        self.recalls_found = {str(line["parameter"]): line["recall"] for line in lines}
         return lines, first["memory_bytes"]
 
 

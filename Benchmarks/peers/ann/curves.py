@@ -50,6 +50,22 @@ def at_recall(points, recall, key="qps"):
     return None
 
 
+def worth_timing(recalls, lowest, enough=0.999):
+    """Of pairs of a parameter (nprobe, how many times k is rescored) and its recall, those whose time may matter: recall is near
+    the lowest wanted or above, up to the first that is enough, and more rescoring than the pair before brought something."""
+    chosen, before = [], (None, 0.0)
+    for parameter, recall in recalls:
+        gained = parameter[0] != before[0] or recall >= before[1] + 0.002
+        if gained:
+            before = parameter[0], recall
+        if gained and recall >= lowest - 0.08:
+            chosen.append((parameter, recall))
+        if recall >= enough:
+            break
+    # Too little everywhere is told by the most there is.
+    return chosen or [max(recalls, key=lambda pair: pair[1])]
+
+
 def worth_repeating(points, recalls, enough):
     """The parameters that later rounds measure again: those that the figures and the plot may rest on.
 

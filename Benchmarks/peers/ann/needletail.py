@@ -6,6 +6,7 @@ import resource
 import subprocess
 import time
 
+import curves
 import vectorset
 from contenders import Contender, Failed
 
@@ -87,20 +88,27 @@ class Graph(Needletail):
 
 
 class InvertedLists(Needletail):
-    """IVF-PQ. A point is nprobe and how many times k is rescored, as for peers."""
+    """IVF-PQ, or RaBitQ codes of the same size. A point is nprobe and how many times k is rescored, as for peers."""
 
     FACTORS = (4, 10, 25)
 
     def index_words(self):
-        shape = self.options.shape
-        return ["--type", "ivfpq", "--nlist", str(shape["nlist"]), "--pq-subspaces", str(2 * shape["code_bytes"]), "--pq-bits", "4"]
+        options, shape = self.options, self.options.shape
+        codes = ["--pq-subspaces", str(2 * shape["code_bytes"]), "--pq-bits", "4"]
+        if self.choice == "rabitq":
+            # Bits of a component, of which the tool knows some numbers only.
+            codes = ["--code", "rabitq", "--rabitq-bits", str(8 * shape["code_bytes"] // options.dimension)]
+        return ["--type", "ivfpq", "--nlist", str(shape["nlist"]), *codes]
 
     def recalls(self, threads):
         return [[line["parameter"], line["recall"]] for line in self.lines(threads, 1, 1, self.ladder(), 0.01)]
 
     def search(self, points):
-        options, points = self.options, self.ladder() if points is None else points
+        options = self.options
         built = options.build_threads[0]
+        if points is None:
+            recalls = {tuple(line["parameter"]): line["recall"] for line in self.lines(built, max(options.threads), 1, self.ladder(), 0.01)}
+            points = [point for point, _ in curves.worth_timing(sorted(recalls.items()), min(options.recalls), options.enough)]
         modes = [(threads, batch) for batch in options.batches for threads in options.threads]
         return [line for threads, batch in modes for line in self.lines(built, threads, batch, points, options.seconds)], None
 

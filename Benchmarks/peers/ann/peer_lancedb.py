@@ -63,7 +63,8 @@ class Peer:
         answer = self._ask(self._found(list(queries), k))
         found = np.full((len(queries), k), -1)
         rows, places = answer[_ROW].to_numpy(), answer["query_index"].to_numpy()
-        for place, own in enumerate(np.split(rows[np.argsort(places, kind="stable")], np.cumsum(np.bincount(places, minlength=len(queries)))[:-1])):
+        ends = np.cumsum(np.bincount(places, minlength=len(queries)))
+        for place, own in enumerate(np.split(rows[np.argsort(places, kind="stable")], ends[:-1])):
             found[place, : len(own)] = own
         return found
 

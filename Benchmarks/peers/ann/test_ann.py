@@ -44,6 +44,11 @@ class CurveTests(unittest.TestCase):
         lines = [dict(point, qps=qps) for qps in (3, 1, 2) for point in points((0.9, 0))]
         self.assertEqual([point["qps"] for point in curves.medians(lines)], [2])
 
+    def test_time_is_taken_where_recall_may_matter(self):
+        recalls = [((4, 4), 0.7), ((8, 4), 0.85), ((8, 10), 0.8505), ((8, 25), 0.86), ((16, 4), 0.93), ((16, 10), 0.95)]
+        self.assertEqual([point for point, _ in curves.worth_timing(recalls, 0.9)], [(8, 4), (8, 25), (16, 4), (16, 10)])
+        self.assertEqual(curves.worth_timing(recalls[:1], 0.9), recalls[:1])
+
     def test_later_rounds_leave_out_what_no_figure_rests_on(self):
         ladder = points((0.5, 9_000), (0.7, 8_000), (0.9, 4_000), (0.85, 1_000), (0.995, 900), (0.9995, 500), (0.9999, 200))
         self.assertEqual(curves.worth_repeating(ladder, [0.8, 0.99], 0.999), [1, 2, 4, 5])
@@ -80,7 +85,7 @@ class SharedClockTests(unittest.TestCase):
         self.assertEqual(count, len(times))
         self.assertAlmostEqual(seconds, 0.2, delta=0.1)
         self.assertEqual(len({thread for thread, _ in asked}), 2)
-        self.assertLessEqual({0, 100}, {place for _, place in asked})
+        self.assertLessEqual({0, 2}, {place for _, place in asked})
 
 
 TOOL = """#!/usr/bin/env python3
@@ -129,8 +134,8 @@ class CommandTests(unittest.TestCase):
             with open(os.path.join(out, "points.jsonl")) as file:
                 lines = [json.loads(line) for line in file]
             self.assertEqual({(line["threads"], line["batch"]) for line in lines}, {(1, 1), (2, 1), (1, 1000), (2, 1000)})
-            # More lists than there are is not asked for; of points alike in recall and rate, all may matter.
-            self.assertEqual({tuple(line["parameter"]) for line in lines}, {(nprobe, factor) for nprobe in (4, 8, 16) for factor in (4, 10, 25)})
+            # More lists than there are is not asked for, nor is time taken of rescoring that brings nothing.
+            self.assertEqual({tuple(line["parameter"]) for line in lines}, {(4, 4), (8, 4), (16, 4)})
             self.assertIn("QPS, 2 threads, batches of 1,000", run.stdout)
             self.assertIn("index: bytes a vector", run.stdout)
             self.assertTrue(os.path.exists(os.path.join(out, "recall-qps-1-thread-batch-1000.svg")))

@@ -31,6 +31,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+import curves
 import vectorset
 
 
@@ -98,17 +99,13 @@ class Worker:
 
     def search(self):
         self.load()
+        if self.request["batches"] != [None]:
+            return self.search_in_batches()
         wanted = self.request["points"]
         for parameter in self.ladder() if wanted is None else wanted:
-            found = None
-            for batch in self.request["batches"]:
-                for threads in self.request["thread_counts"]:
-                    if batch is None:
-                        line = self.point(parameter, threads)
-                    else:
-                        found = self.found(parameter) if found is None else found
-                        line = self.point_of_batches(parameter, threads, batch, found)
-                    self.answer(line)
+            for threads in self.request["thread_counts"]:
+                line = self.point(parameter, threads)
+                self.answer(line)
             if wanted is None and line["recall"] >= self.request["enough"]:
                 break
 
@@ -130,17 +127,31 @@ class Worker:
             line |= {"p50_us": round(float(p50), 1), "p99_us": round(float(p99), 1)}
         return line
 
-    def found(self, parameter):
-        """The answers to all queries without the clock, by all threads there are: recall is the same however they are asked."""
-        self.use(parameter, max(self.request["thread_counts"]))
-        return np.asarray(self.peer.search(self.queries, self.request["k"]))
+    def search_in_batches(self):
+        """Finds recall along the ladder first, which is the same however many queries are asked at once; then takes the time of the
+        points that may matter."""
+        request, wanted = self.request, self.request["points"]
+        for parameter, recall in self.found_recalls() if wanted is None else wanted:
+            for batch in request["batches"]:
+                for threads in request["thread_counts"]:
+                    self.answer(self.point_of_batches(parameter, threads, batch) | {"recall": recall})
+
+    def found_recalls(self):
+        request, recalls = self.request, []
+        for parameter in self.ladder():
+            self.use(parameter, max(request["thread_counts"]))
+            found = np.asarray(self.peer.search(self.queries, request["k"]))
+            recalls.append((parameter, round(vectorset.recall(found, self.truth), 5)))
+            if recalls[-1][1] >= request["enough"]:
+                break
+        return curves.worth_timing(recalls, request["lowest"], request["enough"])
 
     def use(self, parameter, threads):
         if hasattr(self.peer, "confine"):
             self.peer.confine(threads)
         self.peer.set(parameter, threads)
 
-    def point_of_batches(self, parameter, threads, batch, found):
+    def point_of_batches(self, parameter, threads, batch):
         """Queries asked one after another by each thread (a batch of 1), or many at a time by one call that has all threads.
 
         A slow library is not asked all queries over and over: the clock ends a point in the middle of a pass.
@@ -154,7 +165,6 @@ class Worker:
         line = {"parameter": parameter, "k": self.request["k"], "threads": threads, "batch": batch, "queries": len(self.queries)}
         line["qps"] = round(asked / seconds, 1)
         line["cpu_us"] = round((_cpu_seconds() - cpu) / asked * 1e6, 2)
-        line["recall"] = round(vectorset.recall(found, self.truth), 5)
         if threads == 1 and latencies:
             p50, p99 = np.percentile(np.array(latencies) / 1000, [50, 99])
             line |= {"p50_us": round(float(p50), 1), "p99_us": round(float(p99), 1)}
@@ -197,7 +207,11 @@ def asked_one_by_one(search, prepare, queries, k, threads, seconds):
     clock, together = time.perf_counter_ns, threading.Barrier(threads)
 
     def ask(share, nanoseconds):
-        prepare()
+        try:
+            prepare()
+        except BaseException:
+            together.abort()  # nobody waits for a thread that will not come
+            raise
         together.wait()
         times, start = [], clock()
         before = start
@@ -209,7 +223,7 @@ def asked_one_by_one(search, prepare, queries, k, threads, seconds):
             if now - start >= nanoseconds:
                 return times, start, now
 
-    shares = np.array_split(queries, threads)
+    shares = [queries[first::threads] for first in range(threads)]
     with ThreadPoolExecutor(threads) as pool:
         # The first time warms up what each thread keeps.
         list(pool.map(lambda share: ask(share, 0.1e9 * seconds), shares))

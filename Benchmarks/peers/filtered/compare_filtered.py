@@ -26,7 +26,7 @@ import filtered_tables
 import vectorset
 from contenders import Failed, last_line
 from filtered_needletail import Needletail
-from predicates import PREDICATES
+from predicates import PREDICATES, sql
 from rows import make_truths
 
 # Library, what of it, module, what sets this variant apart. A library's figure is that of its best variant.
@@ -82,12 +82,12 @@ class Peer:
             _write_json(built, self.ask("build")[0])
         with open(built) as file:
             self.build = json.load(file)
-        # What was found stays true as long as index, k and recall do.
+        # What was found stays true as long as index, k, recall and the filters do.
         path = os.path.join(self.folder, f"settings-k{self.options.k}-recall{self.options.recall:g}.json")
         self.settings = []
         if os.path.exists(path):
             with open(path) as file:
-                self.settings = json.load(file)
+                self.settings = [line for line in json.load(file) if line.get("condition") == sql(PREDICATES[line["predicate"]])]
         known = {line["predicate"] for line in self.settings}
         missing = [name for name in self.options.predicates if name not in known]
         if missing:
@@ -155,6 +155,28 @@ def parse_arguments():
     return options
 
 
+def measure(field, points, failures, options):
+    """The lines of all rounds. Who fails in a round is left out of the later ones; those repeat what the first showed to be fast."""
+    lines = []
+    for number in range(options.rounds):
+        for one in field:
+            if one.name in failures or not (one.ours or one.name in points):
+                continue
+            start = time.monotonic()
+            try:
+                measured = one.measure(points.get(one.name))
+            except Failed as failure:
+                failures[one.name] = str(failure)
+                compare.say(f"{one.name}: left out: {failure}")
+                continue
+            lines += [{"name": one.name, "library": one.library, "ours": one.ours, "round": number, **line} for line in measured]
+            compare.say(f"round {number + 1}, {one.name}: {len(measured)} points, {time.monotonic() - start:.0f} s")
+        if number == 0:
+            peers = [line for line in lines if not line["ours"] and line["threads"] == options.threads[0]]
+            points = worth_measuring(peers, options.recall, NEARER)
+    return lines
+
+
 def main():
     options = parse_arguments()
     everyone = [Peer(*peer, options) for peer in PEERS] + [Needletail(options)]
@@ -178,23 +200,7 @@ def main():
     settings = [{"name": one.name, "library": one.library, **line} for one in field if one.name not in failures for line in one.settings]
     settings = [line for line in settings if line["predicate"] in options.predicates]
     points = worth_measuring(settings, options.recall, NEAR)
-    lines = []
-    for number in range(options.rounds):
-        for one in field:
-            if one.name in failures or not (one.ours or one.name in points):
-                continue
-            start = time.monotonic()
-            try:
-                measured = one.measure(points.get(one.name))
-            except Failed as failure:
-                failures[one.name] = str(failure)
-                compare.say(f"{one.name}: left out: {failure}")
-                continue
-            lines += [{"name": one.name, "library": one.library, "ours": one.ours, "round": number, **line} for line in measured]
-            compare.say(f"round {number + 1}, {one.name}: {len(measured)} points, {time.monotonic() - start:.0f} s")
-        if number == 0:
-            peers = [line for line in lines if not line["ours"] and line["threads"] == options.threads[0]]
-            points = worth_measuring(peers, options.recall, NEARER)
+    lines = measure(field, points, failures, options)
     compare.write_lines(os.path.join(options.out, "points.jsonl"), lines)
     builds = {one.name: one.build for one in field if one.name not in failures}
     print(filtered_tables.write(options, matches, settings, lines, builds, failures))

@@ -12,7 +12,8 @@ class Peer:
         self.m, self.ef_construction = m, ef_construction
 
     def build(self, base, columns, path, threads):
-        graph = qdrant.HnswIndexConfig(m=self.m, ef_construct=self.ef_construction, full_scan_threshold=10_000, max_indexing_threads=threads)
+        graph = qdrant.HnswIndexConfig(
+            m=self.m, ef_construct=self.ef_construction, full_scan_threshold=10_000, max_indexing_threads=threads)
         optimizers = qdrant.EdgeOptimizersConfig(default_segment_number=1)
         shard = qdrant.EdgeShard.create(path, qdrant.EdgeConfig(
             vectors=self.vectors, hnsw_config=graph, optimizers=optimizers, max_search_threads=threads, on_disk_payload=False))
@@ -49,9 +50,11 @@ class Peer:
             plain = qdrant.QuantizationSearchParams(ignore=True)
             self.parameters = qdrant.SearchParams(hnsw_ef=parameter, quantization=plain, **more)
 
-    def search_one(self, query, k):
-        request = qdrant.SearchRequest(
+    def question(self, query, k):
+        return qdrant.SearchRequest(
             qdrant.Query.Nearest(query.tolist()), k, filter=self.condition, params=self.parameters, with_payload=False, with_vector=False)
+
+    def search_one(self, request, k):
         return [point.id for point in self.shard.search(request)]
 
     def version(self):

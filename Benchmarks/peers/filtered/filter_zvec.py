@@ -21,7 +21,8 @@ class Peer:
             zvec.FieldSchema(name, types[kind], index_param=zvec.InvertIndexParam(enable_range_optimization=kind is int))
             for name, kind in FIELDS.items()
         ]
-        vectors = zvec.VectorSchema(_VECTOR, zvec.DataType.VECTOR_FP32, self.dimension, index_param=zvec.FlatIndexParam(metric_type=self.metric))
+        flat = zvec.FlatIndexParam(metric_type=self.metric)
+        vectors = zvec.VectorSchema(_VECTOR, zvec.DataType.VECTOR_FP32, self.dimension, index_param=flat)
         collection = zvec.create_and_open(path, zvec.CollectionSchema("rows", fields=fields, vectors=vectors))
         for start in range(0, len(base), 1000):
             rows = range(start, min(start + 1000, len(base)))
@@ -51,8 +52,11 @@ class Peer:
         linear = strategy == "linear"
         self.parameter = zvec.HnswQueryParam(ef=parameter or 10, is_linear=linear, is_using_refiner=self.rescored)
 
-    def search_one(self, query, k):
-        return self.collection.query_internal_ids(zvec.Query(_VECTOR, vector=query, param=self.parameter), topk=k, filter=self.words)
+    def question(self, query, k):
+        return zvec.Query(_VECTOR, vector=query, param=self.parameter)
+
+    def search_one(self, question, k):
+        return self.collection.query_internal_ids(question, topk=k, filter=self.words)
 
     def version(self):
         return f"Zvec {zvec.__version__}"

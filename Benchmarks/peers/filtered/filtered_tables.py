@@ -11,7 +11,8 @@ def write(options, matches, settings, lines, builds, failures):
     """The tables as text, also in table.txt."""
     libraries = list(dict.fromkeys([line["library"] for line in lines if line["ours"]] + [line["library"] for line in settings]))
     points = medians(lines)
-    title = f"filtered search: {os.path.basename(options.set)}, {options.metric}, k = {options.k}, recall@{options.k} of at least {options.recall:g}"
+    name = os.path.basename(options.set)
+    title = f"filtered search: {name}, {options.metric}, k = {options.k}, recall@{options.k} of at least {options.recall:g}"
     parts = [f"{title}\n{tables.processor()}", filter_table(options, matches)]
     parts += [rate_table(options, threads, libraries, points, settings) for threads in options.threads]
     parts += [detail_table(options, libraries, points, settings), build_table(builds, options)]
@@ -27,8 +28,9 @@ def medians(lines):
     """One point for each contender, filter, way to search and number of threads: the median of its rounds."""
     groups = {}
     for line in lines:
-        key = line["name"], line["predicate"], line["strategy"] if not line["ours"] else "", str(line["parameter"]) if not line["ours"] else "", line["threads"]
-        groups.setdefault(key, []).append(line)
+        # Needletail's planner is free to search another way in another round.
+        way = () if line["ours"] else (line["strategy"], str(line["parameter"]))
+        groups.setdefault((line["name"], line["predicate"], line["threads"], *way), []).append(line)
     points = []
     for group in groups.values():
         point = dict(group[0])
@@ -46,7 +48,9 @@ def best(points, library, predicate, threads):
 
 
 def filter_table(options, matches):
-    rows = [[name, f"{matches[name]:,}", f"{100 * matches[name] / options.count:.2f} %", sql(PREDICATES[name])] for name in options.predicates]
+    rows = [
+        [name, f"{matches[name]:,}", f"{100 * matches[name] / options.count:.2f} %", sql(PREDICATES[name])] for name in options.predicates
+    ]
     return tables.table(["filter", "rows", "share", "condition"], rows, left=(0, 3))
 
 
@@ -89,8 +93,9 @@ def detail_table(options, libraries, points, settings):
                 if point is None:
                     continue
                 point = {**point, "qps": None}
-            setting = point["parameter"] if not isinstance(point["parameter"], list) else ", ".join(map(str, point["parameter"]))
-            way = point["strategy"] if point["name"].endswith(point["strategy"]) else f"{point['name'][len(library):].strip()} {point['strategy']}".strip()
+            setting = ", ".join(map(str, point["parameter"])) if isinstance(point["parameter"], list) else point["parameter"]
+            variant = point["name"][len(library) :].strip()
+            way = variant if variant.endswith(point["strategy"]) else f"{variant} {point['strategy']}".strip()
             rows.append([
                 name, library, way, str(setting), f"{point['recall']:.4f}", str(point.get("least_rows", "–")),
                 *(f"{point[key]:,.0f}" if point.get(key) else "–" for key in ("qps", "p50_us", "p99_us")),
@@ -100,6 +105,7 @@ def detail_table(options, libraries, points, settings):
 
 def build_table(builds, options):
     rows = [
-        [name, f"{build['wall_s']:,.1f}", f"{build['cpu_s']:,.1f}", f"{build['bytes'] / 1e6:,.0f}", build["version"]] for name, build in builds.items()
+        [name, f"{build['wall_s']:,.1f}", f"{build['cpu_s']:,.1f}", f"{build['bytes'] / 1e6:,.0f}", build["version"]]
+        for name, build in builds.items()
     ]
     return tables.table(["taking in and building", "wall s", "CPU s", "on disk MB", "version"], rows, left=(0, 4))

@@ -11,6 +11,7 @@ Answers with JSON lines on standard output. A peer is a module with a class `Pee
     strategies()                   ways to search, each with its ladder: values by rising effort
     filter(predicate, matching)    what the next searches are restricted to; `matching` tells each row
     set(strategy, parameter, threads)
+    question(query, k)             optional: what search_one() takes in place of the query, made before the clock starts
     search_one(query, k)           rows of the k nearest among those that match; fewer, or -1, where it finds no more
     confine(threads)               optional: keeps a library to so many threads that set() cannot tell
     version()
@@ -27,7 +28,7 @@ import numpy as np
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "ann"))
 import vectorset
-from predicates import PREDICATES, matching
+from predicates import PREDICATES, matching, sql
 from rows import read_columns, read_truth
 from worker import asked_one_by_one, byte_count
 
@@ -79,26 +80,44 @@ class Worker:
                 found = self.least(strategy, ladder, fastest)
                 if found["recall"] >= self.request["recall"]:
                     fastest = max(fastest, found["qps"])
-                self.answer({"predicate": name, "strategy": strategy, **found})
+                self.answer({"predicate": name, "condition": sql(PREDICATES[name]), "strategy": strategy, **found})
 
     def least(self, strategy, ladder, fastest):
-        best = None
+        """Climbs the ladder, then halves the step that led over the recall twice."""
+        best = below = None
         for parameter in ladder:
-            self.peer.set(strategy, parameter, 1)
-            line = self.try_out(parameter, SAMPLE)
-            # A sample has its luck; all queries decide, unless they need not be asked.
-            if line["recall"] >= self.request["recall"] - 0.03 and len(self.queries) > SAMPLE:
-                line = self.try_out(parameter, len(self.queries))
+            line = self.asked(strategy, parameter)
             if best is None or line["recall"] > best["recall"]:
                 best = line
             if line["recall"] >= self.request["recall"] or 4 * line["qps"] < fastest:
                 break
+            below = parameter
+        if below is None or best["recall"] < self.request["recall"]:
+            return best
+        for _ in range(2):
+            middle = _between(below, best["parameter"])
+            if middle in (below, best["parameter"]):
+                break
+            line = self.asked(strategy, middle)
+            if line["recall"] >= self.request["recall"]:
+                best = line
+            else:
+                below = middle
         return best
 
+    def asked(self, strategy, parameter):
+        self.peer.set(strategy, parameter, 1)
+        line = self.try_out(parameter, SAMPLE)
+        # A sample has its luck; all queries decide, unless they need not be asked.
+        if line["recall"] >= self.request["recall"] - 0.03 and len(self.queries) > SAMPLE:
+            line = self.try_out(parameter, len(self.queries))
+        return line
+
     def try_out(self, parameter, count):
+        questions = self.questions(count)
         # CPU time: who else computes here must not choose the settings.
         start = time.process_time()
-        found = [np.asarray(self.peer.search_one(query, self.k)) for query in self.queries[:count]]
+        found = [np.asarray(self.peer.search_one(question, self.k)) for question in questions]
         seconds = time.process_time() - start
         found = [rows[rows >= 0] for rows in found]
         truth = self.truth[:count]
@@ -107,6 +126,11 @@ class Worker:
             "parameter": parameter, "recall": round(hits / max(1, int((truth >= 0).sum())), 5),
             "least_rows": min(map(len, found)), "mean_rows": round(sum(map(len, found)) / len(found), 2), "qps": round(count / seconds, 1),
         }
+
+    def questions(self, count):
+        if not hasattr(self.peer, "question"):
+            return self.queries[:count]
+        return [self.peer.question(query, self.k) for query in self.queries[:count]]
 
     def search(self):
         """Measures the points asked for: filter, strategy, setting."""
@@ -117,12 +141,22 @@ class Worker:
                 if hasattr(self.peer, "confine"):
                     self.peer.confine(threads)
                 prepare = lambda: self.peer.set(strategy, parameter, 1)
-                asked, seconds, times = asked_one_by_one(self.peer.search_one, prepare, self.queries, self.k, threads, self.request["seconds"])
-                line = {"predicate": name, "strategy": strategy, "parameter": parameter, "threads": threads, "qps": round(asked / seconds, 1)}
+                prepare()
+                questions = self.questions(len(self.queries))
+                asked, seconds, times = asked_one_by_one(self.peer.search_one, prepare, questions, self.k, threads, self.request["seconds"])
+                line = {"predicate": name, "strategy": strategy, "parameter": parameter, "threads": threads}
+                line["qps"] = round(asked / seconds, 1)
                 if threads == 1:
                     p50, p99 = np.percentile(np.array(times) / 1000, [50, 99])
                     line |= {"p50_us": round(float(p50), 1), "p99_us": round(float(p99), 1)}
                 self.answer(line)
+
+
+def _between(below, above):
+    """The value half-way on a logarithmic scale; of a list its first, beside the rest of the one above."""
+    if isinstance(above, list):
+        return [_between(below[0], above[0]), *above[1:]]
+    return round((below * above) ** 0.5)
 
 
 def main():

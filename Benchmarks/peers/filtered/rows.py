@@ -2,10 +2,11 @@
 
 import json
 import os
+import zlib
 
 import numpy as np
 import vectorset
-from predicates import FIELDS, PREDICATES, matching
+from predicates import FIELDS, PREDICATES, matching, sql
 
 
 def read_columns(folder):
@@ -48,4 +49,5 @@ def nearest(base, queries, matching, metric, k):
 
 
 def _path(folder, name):
-    return os.path.join(folder, f"truth-{name}.npy")
+    # Another condition under the same name has another truth.
+    return os.path.join(folder, f"{name}-{zlib.crc32(sql(PREDICATES[name]).encode()):08x}.npy")

@@ -36,8 +36,8 @@ class PredicateTests(unittest.TestCase):
 
 
 class SettingTests(unittest.TestCase):
-    def worker(self, recalls, rates):
-        """One whose peer gives these recalls and rates along its ladder."""
+    def worker(self, recall, rate):
+        """One whose peer has this recall and rate at an effort."""
         worker = Worker.__new__(Worker)
         worker.request, worker.queries = {"recall": 0.95}, range(100)
         worker.peer = type("Peer", (), {"set": lambda *arguments: None})()
@@ -45,23 +45,28 @@ class SettingTests(unittest.TestCase):
 
         def try_out(parameter, count):
             worker.tried.append(parameter)
-            return {"parameter": parameter, "recall": recalls[parameter], "qps": rates[parameter]}
+            return {"parameter": parameter, "recall": recall(parameter), "qps": rate(parameter)}
 
         worker.try_out = try_out
         return worker
 
-    def test_the_least_effort_that_reaches_the_recall_is_taken(self):
-        worker = self.worker([0.5, 0.96, 0.99], [900, 500, 100])
-        self.assertEqual(worker.least("HNSW", [0, 1, 2], 0)["parameter"], 1)
-        self.assertEqual(worker.tried, [0, 1])
+    def test_the_least_effort_that_reaches_the_recall_is_found_between_the_rungs(self):
+        worker = self.worker(lambda effort: 0.96 if effort >= 100 else 0.5, lambda effort: 1000 / effort)
+        self.assertEqual(worker.least("HNSW", [32, 64, 128, 256], 0)["parameter"], 108)
+        self.assertEqual(worker.tried, [32, 64, 128, 91, 108])
+
+    def test_of_a_pair_the_first_is_halved(self):
+        worker = self.worker(lambda pair: 0.96 if pair[0] >= 20 else 0.5, lambda pair: 1000 / pair[0])
+        self.assertEqual(worker.least("int8", [[16, 1], [64, 2]], 0)["parameter"], [23, 2])
 
     def test_where_none_reaches_it_the_best_recall_is_told(self):
-        self.assertEqual(self.worker([0.5, 0.7, 0.6], [900, 500, 100]).least("HNSW", [0, 1, 2], 0)["recall"], 0.7)
+        worker = self.worker({1: 0.5, 2: 0.7, 3: 0.6}.get, lambda effort: 1)
+        self.assertEqual(worker.least("HNSW", [1, 2, 3], 0)["recall"], 0.7)
 
     def test_a_way_that_is_far_behind_is_not_walked_to_its_end(self):
-        worker = self.worker([0.5, 0.7, 0.96], [900, 500, 100])
-        worker.least("HNSW", [0, 1, 2], 2500)
-        self.assertEqual(worker.tried, [0, 1])
+        worker = self.worker({1: 0.5, 2: 0.7, 3: 0.96}.get, {1: 900, 2: 500, 3: 100}.get)
+        worker.least("HNSW", [1, 2, 3], 2500)
+        self.assertEqual(worker.tried, [1, 2])
 
     def test_only_what_may_be_a_librarys_best_is_measured(self):
         lines = [

@@ -45,6 +45,8 @@ struct SearchExecution {
     }
 
     private func way(_ plan: SearchPlan, k: Int) throws(NeedletailError) -> Way {
+        // An index that is damaged keeps nobody from comparing all records.
+        if case .exact = plan { return .exact }
         switch (plan, try view.index()) {
         case (.hnsw(let efSearch, _, _, _), .graph(let graph)):
             guard let matching else { return .graph(graph, efSearch: efSearch) }

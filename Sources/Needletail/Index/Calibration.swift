@@ -42,7 +42,16 @@ struct Calibration: Sendable, Hashable {
         func beyond(_ known: (k: Double, setting: Double)) -> Double { known.setting * pow(k / known.k, rule.exponent) }
         for curve in curves {
             let at = Double(curve.k)
-            guard let setting = curve.setting(recall: recall) else { return rule.reckonsFromBelow ? below.map(beyond) : nil }
+            guard let setting = curve.setting(recall: recall) else {
+                if rule.reckonsFromBelow {
+                    // What was not reached for fewer neighbours says nothing against more.
+                    if below == nil, k > at { continue }
+                    return below.map(beyond)
+                }
+                if k <= at { return nil }
+                below = nil
+                continue
+            }
             if k <= at {
                 guard let below else { return setting }
                 return below.setting * pow(setting / below.setting, log(k / below.k) / log(at / below.k))
@@ -67,10 +76,10 @@ struct Calibration: Sendable, Hashable {
 
 extension Calibration {
     /// The `efSearch` that are measured.
-    static let efSearchLadder = [10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536]
+    static let efSearchLadder = [10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768]
     /// Those that are measured for so many neighbours: an `efSearch` for few stands for a longer walk than for many.
     static func efSearchLadder(k: Int) -> [Int] {
-        k == 1 ? [1, 2, 3, 4, 6, 8] + efSearchLadder.filter { $0 <= 96 } : [k] + efSearchLadder.filter { $0 > k && $0 <= 102 * k }
+        k == 1 ? [1, 2, 3, 4, 6, 8] + efSearchLadder.filter { $0 <= 128 } : [k] + efSearchLadder.filter { $0 > k }
     }
 
     /// The numbers of neighbours that the recall of a graph is measured for; those between are interpolated.

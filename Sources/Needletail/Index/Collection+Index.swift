@@ -38,7 +38,8 @@ extension Collection {
     public func dropIndex() async throws(NeedletailError) {
         let wasThere = try await write(.full) { table throws(StorageError) in
             var wasThere = false
-            for index in try table.indexes() where IndexParameters.isIndex(index) { wasThere = try table.dropIndex(index.name) || wasThere }
+            // By name: an index whose description is damaged can be dropped too.
+            for name in try table.indexNames() where IndexParameters.isName(name) { wasThere = try table.dropIndex(name) || wasThere }
             return wasThere
         }
         guard wasThere else { throw noIndex("there is nothing to drop") }
@@ -67,7 +68,9 @@ extension Collection {
     ) async throws(NeedletailError) -> OptimizeReport {
         // What is known of the fields is found out anew too, when it is next asked for.
         database.statistics.forget(tableID)
-        return try await IndexBuild(self, threads: threads, memoryLimit: memoryLimit, progress: progress).optimize()
+        let report = try await IndexBuild(self, threads: threads, memoryLimit: memoryLimit, progress: progress).optimize()
+        try await bringOrderUpToDate()
+        return report
     }
 
     func noIndex(_ remedy: String = "create one first") -> NeedletailError {

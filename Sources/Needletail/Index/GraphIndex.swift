@@ -23,7 +23,7 @@ final class GraphIndex: Sendable {
             arrays.append(try storage { () throws(StorageError) in try snapshot.array(position) })
         }
         do throws(HNSWError) {
-            graph = try HNSWGraph(header: header, arrays: arrays, tables: Self.numbers(arrays), vectors: table.vectors)
+            graph = try HNSWGraph(header: header, arrays: arrays, vectors: table.vectors)
         } catch {
             throw .damagedIndex(of: collection, error.description)
         }
@@ -33,18 +33,6 @@ final class GraphIndex: Sendable {
         deletedCount = table.deletedCount(in: 0 ..< header.count) - parameters.unlinkedCount
         facts = SearchFacts.Graph(
             tailCount: table.slotCount - header.count, degree: header.degree, graph: graph, calibration: calibration)
-    }
-
-    /// The quantizer's tables.
-    private static func numbers(_ arrays: [ChunkedRows]) -> [Float] {
-        guard arrays.indices.contains(HNSWArray.tables.rawValue) else { return [] }
-        let rows = arrays[HNSWArray.tables.rawValue], width = rows.stride / MemoryLayout<Float>.stride
-        var numbers: [Float] = []
-        numbers.reserveCapacity(rows.count * width)
-        for row in 0 ..< rows.count {
-            for i in 0 ..< width { numbers.append(rows.row(row).load(fromByteOffset: 4 * i, as: Float.self)) }
-        }
-        return numbers
     }
 
     /// Slots below it are in the graph, or had been deleted when it was built.

@@ -85,7 +85,7 @@ extension IndexProgress {
     /// A part of a build, as the share of the `count` slots that are linked.
     fileprivate init(_ progress: HNSWBuildProgress, of count: Int) {
         switch progress.phase {
-        case .encode, .order, .repair: self.init(phase: .preparing, done: progress.done, total: progress.total)
+        case .encode, .order, .repair, .codes: self.init(phase: .preparing, done: progress.done, total: progress.total)
         case .upper: self.init(phase: .building, done: progress.done, total: count)
         // What is not inserted here was before.
         case .insert, .connect: self.init(phase: .building, done: count - progress.total + progress.done, total: count)

@@ -17,17 +17,20 @@ public enum IndexDescription: Sendable, Hashable {
     /// - Parameters:
     ///   - nlist: Lists: 1 to 1,048,576, no more than there are records. About 1.5 times the root of their number unless you say
     ///     otherwise.
-    ///   - subspaces: Parts that a vector is cut into, each of which becomes a code: 1 to 512, at most the dimension. Where they do
+    ///   - code: What stands for a vector in its list.
+    ///   - subspaces: Under ``ListCode/pq``, parts that a vector is cut into, each of which becomes a code: 1 to 512, at most the dimension. Where they do
     ///     not divide it, the last part is filled up with zeros; a part of nothing else is refused. A quarter of the dimension
     ///     unless you say otherwise.
-    ///   - bits: Bits of a part's code: 4, which is scanned several times as fast, or 8. 4 unless you say otherwise.
-    ///   - bytesPerVector: What a record may take in the lists, its code and 5 bytes more, instead of `subspaces`.
-    ///   - rotation: Whether vectors are rotated so that parts fit their codes better (OPQ). It pays where components
-    ///     are of unlike spread or depend on each other, and takes `dimension`² operations a query.
+    ///   - bits: Under ``ListCode/pq``, bits of a part's code: 4, which is scanned several times as fast, or 8; 4 unless you say
+    ///     otherwise. Under ``ListCode/rabitq``, bits of a component: 1, 2 or 4; 1 unless you say otherwise.
+    ///   - bytesPerVector: What a record may take in the lists, its code and 5 bytes more (6 under ``ListCode/rabitq``), instead of
+    ///     `subspaces`, or of the bits of ``ListCode/rabitq``.
+    ///   - rotation: Whether a rotation is learned that makes parts fit their codes better (OPQ), under ``ListCode/pq``. It pays
+    ///     where components are of unlike spread or depend on each other, and takes `dimension`² operations a query.
     ///   - balanced: Whether lists are kept of like length, which makes searches take like times.
     ///   - seed: Where the random choices of training come from: the same seed builds the same index, whatever the number of threads.
     case ivfpq(
-        nlist: Int? = nil, subspaces: Int? = nil, bits: Int? = nil, bytesPerVector: Int? = nil, rotation: Bool = false,
+        nlist: Int? = nil, code: ListCode = .pq, subspaces: Int? = nil, bits: Int? = nil, bytesPerVector: Int? = nil, rotation: Bool = false,
         balanced: Bool = false, seed: UInt64 = 0)
 
     /// The values that `m` may have.
@@ -54,6 +57,15 @@ public enum Quantization: String, Sendable, Hashable, Codable, CaseIterable {
     case sq8
     /// One bit a component (RaBitQ), of all neighbours of a record beside its links: one look at a record tells the
     /// distances of its neighbours.
+    case rabitq
+}
+
+/// What stands for a vector in a list of an IVF-PQ index.
+public enum ListCode: String, Sendable, Hashable, Codable, CaseIterable {
+    /// Product quantization: the vector is cut into parts, and each becomes the number of the nearest of some trained codewords.
+    case pq
+    /// RaBitQ (arXiv 2405.12497, 2409.09913): 1, 2 or 4 bits of each component after a random rotation. Nothing is trained, and no kind
+    /// of data suits it badly.
     case rabitq
 }
 

@@ -30,9 +30,11 @@ public struct IndexInformation: Sendable, Hashable, Codable {
 
     /// Lists.
     public var nlist: Int?
-    /// Parts that a vector is cut into.
+    /// What stands for a vector in its list.
+    public var code: ListCode?
+    /// Parts that a vector is cut into, under ``ListCode/pq``.
     public var subspaces: Int?
-    /// Bits of a part's code.
+    /// Bits of a part's code, of a component's under ``ListCode/rabitq``.
     public var bits: Int?
     /// Whether vectors are rotated before they are cut.
     public var isRotated: Bool?

@@ -21,7 +21,10 @@ struct IndexParameters: Sendable {
     static let graphKind = "hnsw", listKind = IVFPQHeader.kind
 
     /// Whether it is the collection's index, be it of a kind that this version does not know.
-    static func isIndex(_ descriptor: IndexDescriptor) -> Bool { descriptor.name == graphKind || descriptor.name == listKind }
+    static func isIndex(_ descriptor: IndexDescriptor) -> Bool { isName(descriptor.name) }
+
+    /// Whether a collection's index may have this name.
+    static func isName(_ name: String) -> Bool { name == graphKind || name == listKind }
 
     var kind: String {
         switch content {

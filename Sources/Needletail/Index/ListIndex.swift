@@ -81,7 +81,8 @@ final class ListIndex: Sendable {
             kind: IndexParameters.listKind, seed: header.seed, coveredCount: liveCovered, tailCount: table.liveCount - liveCovered,
             deletedCount: deletedCount, byteCount: snapshot.byteCount, calibration: parameters.recallPoints, build: parameters.build)
         information.nlist = header.nlist
-        information.subspaces = header.subspaces
+        information.code = header.codeKind == .rabitq ? .rabitq : .pq
+        if header.codeKind == .pq { information.subspaces = header.subspaces }
         information.bits = header.bits
         information.isRotated = header.isRotated
         information.isBalanced = parameters.request?.isBalanced ?? false

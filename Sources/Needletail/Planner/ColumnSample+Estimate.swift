@@ -143,7 +143,7 @@ extension TableStatistics {
         case .nothing, .isNull: count = 0
         case .intSet(let members): count = members.count
         case .stringSet(let members): count = members.count
-        case .intRange(let low, let high) where high &- low < 64 && high >= low: count = Int(high - low) + 1
+        case .intRange(let low, let high) where high >= low && UInt64(bitPattern: high &- low) < 64: count = Int(high - low) + 1
         default: return .unknown
         }
         let share = Selectivity(minimum: 0, expected: Double(count) * one, maximum: Double(count) * one)

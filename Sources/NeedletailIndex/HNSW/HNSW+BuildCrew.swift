@@ -17,6 +17,8 @@ package struct HNSWBuildProgress: Sendable {
         case insert
         /// Nodes that no path leads to are linked.
         case connect
+        /// What lists and vectors lead to is brought into codes beside them.
+        case codes
     }
 
     package let phase: Phase

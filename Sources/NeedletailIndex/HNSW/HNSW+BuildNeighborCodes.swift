@@ -23,7 +23,7 @@ extension HNSWBuilder {
             scratches.deallocate()
         }
         let covered = base?.header.count ?? 0
-        try crew.forEach(.encode, count: header.count, batch: 256) { worker, slot in
+        try crew.forEach(.codes, count: header.count, batch: 256) { worker, slot in
             let list = links.row(slot).assumingMemoryBound(to: UInt32.self)
             let block = blocks.row(slot)
             if let old, slot < covered, encoder.isBlock(old.row(slot), of: list) {

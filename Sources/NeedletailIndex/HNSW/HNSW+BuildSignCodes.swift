@@ -29,7 +29,7 @@ extension HNSWBuilder {
         let rows = try MutableRows(stride: stride, count: header.count, extending: old?.first(covered), isShared: true)
         let scratch = SignEncoder.Scratch(threads: crew.threads, rotatedDimension: rotation.rotatedDimension)
         defer { scratch.deallocate() }
-        try crew.forEach(.encode, count: header.count - covered, batch: 256) { worker, number in
+        try crew.forEach(.codes, count: header.count - covered, batch: 256) { worker, number in
             encoder.encode(covered + number, centre: values, scratch: scratch, worker: worker, to: rows.row(covered + number))
         }
         return [centre, rows]

@@ -80,14 +80,12 @@ package final class HNSWBuild: @unchecked Sendable {
 
     /// The graph where it is; valid as long as this object.
     package func graph(vectors: VectorBlocks) throws(HNSWError) -> HNSWGraph {
-        let centre = rows[HNSWArray.tables.rawValue]
-        let tables = (0 ..< centre.count).map { centre.row($0).load(as: Float.self) }
-        return try HNSWGraph(header: header, arrays: rows, tables: tables, vectors: vectors)
+        try HNSWGraph(header: header, arrays: rows, vectors: vectors)
     }
 }
 
 extension HNSWGraph {
-    /// An array that a build writes; nil for one that is no array of rows.
+    /// An array; nil for one that the index may lack, and does.
     func rows(_ array: HNSWArray) -> ChunkedRows? {
         switch array {
         case .links: links
@@ -95,7 +93,7 @@ extension HNSWGraph {
         case .upperLinks: upperLinks
         case .codes: codes
         case .neighborBlocks: neighborBlocks
-        case .tables: nil
+        case .tables: tableRows
         case .signs: signs
         }
     }

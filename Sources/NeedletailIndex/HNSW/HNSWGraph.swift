@@ -13,6 +13,8 @@ package struct HNSWGraph: @unchecked Sendable {
     package let codes: ChunkedRows
     package let neighborBlocks: ChunkedRows
     package let signs: ChunkedRows?
+    let tableRows: ChunkedRows?
+    /// The numbers in them.
     package let tables: [Float]
     /// The vectors as stored; may hold more rows than the graph covers.
     package let vectors: VectorBlocks
@@ -24,7 +26,7 @@ package struct HNSWGraph: @unchecked Sendable {
     /// - Parameters:
     ///   - arrays: by ``HNSWArray``; one that is not used has no rows.
     /// - Throws: where the header's values are out of range or do not fit the arrays.
-    package init(header: HNSWHeader, arrays: [ChunkedRows], tables: [Float] = [], vectors: VectorBlocks) throws(HNSWError) {
+    package init(header: HNSWHeader, arrays: [ChunkedRows], vectors: VectorBlocks) throws(HNSWError) {
         guard arrays.count > HNSWArray.neighborBlocks.rawValue else { throw HNSWError("an array of the index is missing") }
         self.header = header
         links = arrays[HNSWArray.links.rawValue]
@@ -34,7 +36,12 @@ package struct HNSWGraph: @unchecked Sendable {
         neighborBlocks = arrays[HNSWArray.neighborBlocks.rawValue]
         // An index without sign codes may lack the array.
         signs = header.signRotationSeed == nil || arrays.count <= HNSWArray.signs.rawValue ? nil : arrays[HNSWArray.signs.rawValue]
-        self.tables = tables
+        tableRows = arrays.count > HNSWArray.tables.rawValue ? arrays[HNSWArray.tables.rawValue] : nil
+        tables = tableRows.map { rows in
+            (0 ..< rows.count).flatMap { row in
+                UnsafeRawBufferPointer(start: rows.row(row), count: rows.stride / 4 * 4).bindMemory(to: Float.self)
+            }
+        } ?? []
         self.vectors = vectors
         try validate()
         if header.quantization == .rabitq {

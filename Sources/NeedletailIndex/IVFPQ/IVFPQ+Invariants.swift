@@ -51,7 +51,7 @@ private struct Check {
 
     mutating func numbers() {
         finite(index.centroids, "centroid", rows: header.nlist)
-        finite(index.codebookRows, "codeword of part", rows: header.subspaces)
+        finite(index.codebookRows, "codeword of part", rows: header.codebookCount)
         finite(index.transformRows, "row of the transform", rows: 1 + (header.isRotated ? header.paddedDimension : 0))
     }
 
@@ -99,7 +99,7 @@ private struct Check {
         let last = header.codeByteCount - 1
         for row in 0 ..< count {
             let byte = block.load(fromByteOffset: last * width + row, as: UInt8.self)
-            if (header.bits == 4 ? byte >> 4 : byte) != 0 {
+            if (header.lookupBits == 4 ? byte >> 4 : byte) != 0 {
                 findings.add("a part that only fills up has a code", "row \(row) of list \(list)")
             }
         }

@@ -28,21 +28,21 @@ extension IVFPQBuilder {
 
     private func peak(pointsPerList: Int) -> Int {
         let header = IVFPQHeader(
-            metric: source.metric, element: source.element, dimension: source.dimension, nlist: options.nlist,
-            subspaces: options.subspaces, bits: options.bits, isRotated: options.rotates)
+            metric: source.metric, element: source.element, dimension: source.dimension, nlist: options.nlist, code: options.code,
+            subspaces: options.subspaces, isRotated: options.rotates)
         let rows = source.vectors.count
         let codewordRows = min(rows, ProductQuantizer.sampleCount(bits: options.bits))
         let sampled = min(rows, max(options.nlist * pointsPerList, codewordRows))
         let row = header.paddedDimension * 4
         // The sample, its clusters, the residuals of a part of it, and those rotated.
-        let training = sampled * (row + 12) + codewordRows * (row + options.subspaces) * (options.rotates ? 3 : 1)
+        let training = sampled * (row + 12) + codewordRows * (row + header.subspaces) * (options.rotates ? 3 : 1)
         let coding = Self.encoding(rows: rows, header, threads: crew.threads) + Self.lists(rows: rows, header)
         return Self.model(header) + max(training, coding)
     }
 
     /// Centroids, also as a matrix product wants them, codewords and the rotation.
     private static func model(_ header: IVFPQHeader) -> Int {
-        2 * header.nlist * header.centroidStride + 2 * header.subspaces * header.codebookStride
+        2 * header.nlist * header.centroidStride + 2 * header.codebookCount * header.codebookStride
             + (header.isRotated ? 3 * header.paddedDimension * header.centroidStride : 0)
     }
 

@@ -49,6 +49,8 @@ struct IndexCommand: AsyncParsableCommand {
         guard drop else {
             guard let type else { throw ValidationError("Say which kind of index: --type hnsw or --type ivfpq.") }
             if type == .hnsw, let name = lists.given.first { throw ValidationError("\(name) is for --type ivfpq.") }
+            if lists.rabitqBits != nil, lists.code != .rabitq { throw ValidationError("--rabitq-bits is for --code rabitq.") }
+            if lists.bits != nil, lists.code == .rabitq { throw ValidationError("--pq-bits is for --code pq.") }
             if type == .ivfpq, let name = graph.given.first { throw ValidationError("\(name) is for --type hnsw.") }
             return
         }
@@ -117,13 +119,19 @@ struct ListOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Lists, at most as many as records (default: about 1.5 times the root of their number).", valueName: "n"))
     var nlist: Int?
 
+    @Option(help: "What stands for a vector in its list: pq or rabitq (default: pq).")
+    var code: ListCode?
+
     @Option(name: .customLong("pq-subspaces"), help: ArgumentHelp("Parts that a vector is cut into (default: a quarter of the dimension).", valueName: "n"))
     var subspaces: Int?
 
     @Option(name: .customLong("pq-bits"), help: ArgumentHelp("Bits of a part's code: 4 or 8 (default: 4).", valueName: "n"))
     var bits: Int?
 
-    @Option(help: ArgumentHelp("What a vector may take in the lists, 5 bytes beside its code, instead of --pq-subspaces.", valueName: "n"))
+    @Option(help: ArgumentHelp("Bits of a component under --code rabitq: 1, 2 or 4 (default: 1).", valueName: "n"))
+    var rabitqBits: Int?
+
+    @Option(help: ArgumentHelp("What a vector may take in the lists, 5 bytes beside its code, instead of --pq-subspaces or --rabitq-bits.", valueName: "n"))
     var bytesPerVector: Int?
 
     @Flag(help: "Rotate vectors so that parts fit their codes better (OPQ).")
@@ -135,18 +143,19 @@ struct ListOptions: ParsableArguments {
     /// The options that are given.
     var given: [String] {
         [
-            nlist.map { _ in "--nlist" }, subspaces.map { _ in "--pq-subspaces" }, bits.map { _ in "--pq-bits" },
+            nlist.map { _ in "--nlist" }, code.map { _ in "--code" }, rabitqBits.map { _ in "--rabitq-bits" }, subspaces.map { _ in "--pq-subspaces" }, bits.map { _ in "--pq-bits" },
             bytesPerVector.map { _ in "--bytes-per-vector" }, rotate ? "--rotate" : nil, balanced ? "--balanced" : nil,
         ].compactMap { $0 }
     }
 
     func description(seed: UInt64) -> IndexDescription {
         .ivfpq(
-            nlist: nlist, subspaces: subspaces, bits: bits, bytesPerVector: bytesPerVector, rotation: rotate, balanced: balanced, seed: seed)
+            nlist: nlist, code: code ?? .pq, subspaces: subspaces, bits: code == .rabitq ? rabitqBits : bits, bytesPerVector: bytesPerVector, rotation: rotate, balanced: balanced, seed: seed)
     }
 }
 
 extension Quantization: ExpressibleByArgument {}
+extension ListCode: ExpressibleByArgument {}
 
 /// A number of bytes: `1048576`, `512MiB`, `4GiB`, `4G`.
 package struct ByteCountOption: ExpressibleByArgument, Sendable, Hashable {

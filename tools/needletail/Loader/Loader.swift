@@ -15,6 +15,8 @@ package struct Loader: Sendable {
         /// Rows in a transaction; `nil` for as many as make about 2 MiB.
         package var batchRows: Int?
         package var resumes = false
+        /// Whether messages name options of the command line as remedies.
+        package var namesOptions = true
 
         package init() {}
     }
@@ -74,7 +76,8 @@ package struct Loader: Sendable {
                 guard let failure = ToolFailure(error) else { throw error }
                 throw ToolFailure(
                     failure.status,
-                    failure.message + "\nneedletail: \(Format.counted(summary.loaded, "row")) before it were loaded; --resume goes on after them")
+                    failure.message + "\nneedletail: \(Format.counted(summary.loaded, "row")) before it were loaded"
+                        + (options.namesOptions ? "; --resume goes on after them" : ""))
             }
             throw error
         }
@@ -232,7 +235,7 @@ package struct Loader: Sendable {
     }
 
     private func reason(_ error: NeedletailError, of plan: LoadPlan) -> String {
-        guard !options.plan.skipsBadRows else { return error.message }
+        guard !options.plan.skipsBadRows, options.namesOptions else { return error.message }
         return switch error.code {
         // Another file's rows would be numbered from 0 too, and --resume with it alone would take them for those that are there.
         case .duplicateID where plan.idColumn == nil:

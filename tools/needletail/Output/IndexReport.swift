@@ -11,6 +11,7 @@ enum IndexReport {
         if let efConstruction = index.efConstruction { parts.append("efConstruction \(efConstruction)") }
         if let quantization = index.quantization { parts.append(quantization == .none ? "not quantized" : quantization.rawValue) }
         if let nlist = index.nlist { parts.append(Format.counted(nlist, "list") + (index.isBalanced == true ? ", balanced" : "")) }
+        if index.code == .rabitq, let bits = index.bits { parts.append("RaBitQ codes of \(Format.counted(bits, "bit"))") }
         if let subspaces = index.subspaces, let bits = index.bits {
             parts.append("\(Format.counted(subspaces, "subspace")) of \(bits) bits" + (index.isRotated == true ? ", rotated" : ""))
         }

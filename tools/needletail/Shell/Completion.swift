@@ -61,7 +61,7 @@ package struct CompletionSource: Sendable {
     package static let keywords = [
         "SELECT", "FROM", "WHERE", "ORDER", "BY", "GROUP", "LIMIT", "OFFSET", "ASC", "DESC", "DISTINCT", "AND", "OR", "NOT", "IN", "BETWEEN",
         "LIKE", "CONTAINS", "IS", "NULL", "TRUE", "FALSE", "AS", "COUNT", "EXPLAIN", "ANALYZE", "VERIFY", "INSERT", "INTO", "VALUES",
-        "UPDATE", "SET", "DELETE", "CREATE", "DROP", "COLLECTION", "INDEX", "ON", "USING", "WITH", "WITHIN", "IF", "EXISTS", "RECALL",
+        "UPDATE", "SET", "DELETE", "CREATE", "DROP", "COLLECTION", "INDEX", "ON", "USING", "WITH", "WITHIN", "IF", "EXISTS", "REPLACE", "IGNORE", "RECALL",
         "VECTOR", "METRIC", "COSINE", "L2", "DOT", "BOOL", "INT", "DOUBLE", "TIMESTAMP", "STRING", "STRINGS", "INDEXED", "HNSW", "IVFPQ",
     ]
 
@@ -71,7 +71,9 @@ package struct CompletionSource: Sendable {
     package func complete(_ text: String, after earlier: String = "") -> Completion {
         if earlier.isEmpty, text.drop(while: { $0 == " " }).hasPrefix(".") { return completeCommand(text) }
         let statement = earlier + text
-        if let path = openPicture(statement) { return files(matching: path, suffix: "')") }
+        if let (before, content) = openString(statement) {
+            return before.lowercased().hasSuffix("image(") ? files(matching: content, suffix: "')") : Completion(length: 0, candidates: [])
+        }
         let word = String(text.reversed().prefix { $0.isLetter || $0.isNumber || $0 == "_" }.reversed())
         let words = Self.words(statement.dropLast(word.count))
         let names: [String]
@@ -99,7 +101,7 @@ package struct CompletionSource: Sendable {
     /// The fields of the collections that the statement names; of all where it names none yet.
     private func fields(of words: [String]) -> [String] {
         let named = collections.filter { words.contains($0.name) }
-        return (named.isEmpty ? collections : named).flatMap(\.fields) + ["id", "distance"]
+        return (named.isEmpty ? collections : named).flatMap(\.fields) + ["id", "distance", "score"]
     }
 
     // MARK: Commands and files
@@ -133,12 +135,10 @@ package struct CompletionSource: Sendable {
         return Completion(length: path.unicodeScalars.count, candidates: candidates.sorted(), suffix: isFolder ? "" : suffix)
     }
 
-    /// The path behind an `image('` whose quote is not closed.
-    private func openPicture(_ statement: String) -> String? {
+    /// The string at the end of a statement whose quote is not closed, and what stands before it.
+    private func openString(_ statement: String) -> (before: Substring, content: String)? {
         guard statement.count(where: { $0 == "'" }) % 2 == 1, let quote = statement.lastIndex(of: "'") else { return nil }
-        let before = statement[..<quote].lowercased()
-        guard before.hasSuffix("image(") else { return nil }
-        return String(statement[statement.index(after: quote)...])
+        return (statement[..<quote], String(statement[statement.index(after: quote)...]))
     }
 
     // MARK: Words

@@ -30,7 +30,23 @@ final class ImageQueries: Sendable {
     /// A small JPEG of the picture that was asked with last, and forgets it.
     func takeLast() -> Data? { state.withLock { $0.last.take() } }
 
+    /// The picture's vector. What fails becomes an error of the library, which the statement adds the place to.
     func vector(of path: String, for collection: Needletail.Collection) throws -> [Float] {
+        do {
+            return try embedded(path, for: collection)
+        } catch {
+            guard !(error is NeedletailError), let failure = ToolFailure(error) else { throw error }
+            let code: NeedletailError.Code =
+                switch failure.status {
+                case .io: .io
+                case .usage: .invalidArgument
+                default: .invalidVector
+                }
+            throw NeedletailError(code, failure.message)
+        }
+    }
+
+    private func embedded(_ path: String, for collection: Needletail.Collection) throws -> [Float] {
         let path = Path.expandingHome(path)
         let embedder = try embedder(for: collection)
         let attributes = try? FileManager.default.attributesOfItem(atPath: path)

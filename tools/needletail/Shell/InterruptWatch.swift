@@ -9,19 +9,22 @@ import Musl
 import Darwin
 #endif
 
-/// Ctrl-C while a statement runs: the first asks it to stop, the second ends the shell. Between statements it does nothing by
-/// itself; at the prompt the line editor takes it as a key.
+/// Ctrl-C while a statement runs or its rows are printed: the first asks it to stop, the second ends the shell. At the prompt the
+/// line editor takes it as a key; between the statements of a script it ends the run.
 final class InterruptWatch: Sendable {
     private struct State {
+        var isIdle = true
         var cancel: (@Sendable () -> Void)?
         var count = 0
     }
 
     private let state = Mutex(State())
+    private let endsWhenIdle: Bool
     // Kept alive, and never touched again.
     nonisolated(unsafe) private let source: any DispatchSourceSignal
 
-    init() {
+    init(endsWhenIdle: Bool) {
+        self.endsWhenIdle = endsWhenIdle
         // The default action must be off for a source to get the signal.
         signal(SIGINT, SIG_IGN)
         source = DispatchSource.makeSignalSource(signal: SIGINT, queue: .global())
@@ -30,11 +33,12 @@ final class InterruptWatch: Sendable {
     }
 
     private func fire() {
-        let (cancel, count) = state.withLock { state in
+        let (cancel, ends) = state.withLock { state in
+            guard !state.isIdle else { return (nil as (@Sendable () -> Void)?, endsWhenIdle) }
             state.count += 1
-            return (state.cancel, state.count)
+            return (state.cancel, state.count > 1)
         }
-        if count > 1 {
+        if ends {
             Terminal.writeError("\n")
             _exit(ExitStatus.interrupted.rawValue)
         }
@@ -44,12 +48,14 @@ final class InterruptWatch: Sendable {
     /// Whether Ctrl-C was pressed since `run` began.
     var isRequested: Bool { state.withLock { $0.count > 0 } }
 
-    /// Runs `body` as a task that Ctrl-C cancels.
+    /// Runs `body` as a task that Ctrl-C cancels. It counts from here on, also behind the task, until `rest`.
     func run<R: Sendable>(_ body: @escaping @Sendable () async throws -> R) async throws -> R {
         let task = Task { try await body() }
-        state.withLock { $0 = State(cancel: { task.cancel() }) }
-        // Outside of a statement a signal counts for nothing, also one that comes late.
-        defer { state.withLock { $0 = State(cancel: nil, count: .min) } }
+        state.withLock { $0 = State(isIdle: false, cancel: { task.cancel() }) }
+        defer { state.withLock { $0.cancel = nil } }
         return try await task.value
     }
+
+    /// All is done: a signal that comes late is nobody's.
+    func rest() { state.withLock { $0 = State() } }
 }

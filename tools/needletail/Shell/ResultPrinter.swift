@@ -19,8 +19,8 @@ package struct ResultPrinter: Sendable {
         }
         switch mode {
         case .table, .sheet:
-            let table = ResultTable(result)
-            return Self.text(table.lines(width: width) + [table.summary] + table.notes(width: width))
+            let table = ResultTable(result, width: width)
+            return Self.text(table.lines + [table.summary] + table.notes)
         case .line: return Self.text(Array(ResultLines(result, width: width).records.joined(separator: [""])))
         case .json: return Self.text(ResultData.jsonLines(result))
         case .csv: return ResultData.csv(result)

@@ -2,38 +2,31 @@ import Needletail
 
 /// A result in aligned columns.
 package struct ResultTable: Sendable {
-    private let result: QueryResult
-    private let cells: [[String]]
-
-    package init(_ result: QueryResult) {
-        self.result = result
-        cells = result.rows.map { row in zip(row, result.columns).map { ResultText.cell($0, column: $1) } }
-    }
-
-    /// Header, rule and rows. Wide columns are cut, and the last ones left out where even that does not make them fit.
-    package func lines(width: Int?) -> [String] { table(shownCount(width: width)).lines(width: width) }
-
-    /// What is not to be seen in the lines.
-    package func notes(width: Int?) -> [String] {
-        let hidden = result.columns.dropFirst(shownCount(width: width)).map(\.name)
-        guard !hidden.isEmpty else { return [] }
-        return ["No room for \(TextWidth.printable(hidden.joined(separator: ", "))): see .mode line."]
-    }
-
+    /// Header, rule and rows.
+    package let lines: [String]
     /// Such as `3 rows; exact scan of 120 records`.
-    package var summary: String {
-        Format.counted(result.rows.count, "row") + (result.plan.map { "; \($0)" } ?? "")
-    }
+    package let summary: String
+    /// What is not to be seen in the lines.
+    package let notes: [String]
 
-    private func shownCount(width: Int?) -> Int {
-        guard let width else { return result.columns.count }
+    /// - Parameter width: that of the terminal, if there is one: wide columns are cut, and the last ones left out where even that
+    ///   does not make them fit.
+    package init(_ result: QueryResult, width: Int?) {
+        let cells = result.rows.map { row in zip(row, result.columns).map { ResultText.cell($0, column: $1) } }
         var count = result.columns.count
-        // The header and the rule are as wide as the widest row.
-        while count > 1, table(count).lines(width: width).contains(where: { TextWidth.of($0) > width }) { count -= 1 }
-        return count
+        var lines = Self.table(result, cells, count).lines(width: width)
+        // The rule is as wide as the widest row.
+        while let width, count > 1, lines.prefix(2).contains(where: { TextWidth.of($0) > width }) {
+            count -= 1
+            lines = Self.table(result, cells, count).lines(width: width)
+        }
+        self.lines = lines
+        summary = Format.counted(result.rows.count, "row") + (result.plan.map { "; \($0)" } ?? "")
+        let hidden = result.columns.dropFirst(count).map(\.name)
+        notes = hidden.isEmpty ? [] : ["No room for \(TextWidth.printable(hidden.joined(separator: ", "))): see .mode line."]
     }
 
-    private func table(_ count: Int) -> Table {
+    private static func table(_ result: QueryResult, _ cells: [[String]], _ count: Int) -> Table {
         var table = Table(result.columns.prefix(count).map { column in
             switch column.kind {
             // The ends of paths tell them apart.

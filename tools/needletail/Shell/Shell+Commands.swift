@@ -101,7 +101,7 @@ extension Shell {
         // A page of pictures is no place for a list.
         let width = output.width
         switch settings.mode {
-        case .table, .sheet: output.write(ResultPrinter.text(ResultTable(result).lines(width: width)))
+        case .table, .sheet: output.write(ResultPrinter.text(ResultTable(result, width: width).lines))
         case .json, .csv, .line: output.write(ResultPrinter(mode: settings.mode, width: width).text(result))
         }
     }
@@ -142,7 +142,10 @@ extension Shell {
     }
 
     private func importFile(_ file: String, _ collection: String) async throws {
-        let loader = Loader(database: database.path, collection: collection, files: [file], options: Loader.Options())
+        var options = Loader.Options()
+        options.namesOptions = false
+        let loader = Loader(database: database.path, collection: collection, files: [file], options: options)
+        defer { interrupts.rest() }
         let bar = LoadProgressBar()
         let interrupts = interrupts
         let summary: LoadSummary

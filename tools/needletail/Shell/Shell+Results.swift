@@ -14,7 +14,7 @@ extension Shell {
         } else {
             let text = printer.text(result)
             // What is stored must not steer the terminal.
-            output.write(output.isTerminal ? TextWidth.printable(text, keepsLines: true) : text)
+            try output.write(output.isTerminal ? TextWidth.printable(text, keepsLines: true) : text) { !interrupts.isRequested }
         }
     }
 
@@ -35,10 +35,9 @@ extension Shell {
         if settings.mode == .line {
             return pictures.text(header: [], rows: ResultLines(result, width: width).records.map { $0 + [""] }, jpegs: jpegs)
         }
-        let table = ResultTable(result)
-        let lines = table.lines(width: width)
-        return pictures.text(header: Array(lines.prefix(2)), rows: lines.dropFirst(2).map { [$0] }, jpegs: jpegs)
-            + ResultPrinter.text([table.summary] + table.notes(width: output.width))
+        let table = ResultTable(result, width: width)
+        return pictures.text(header: Array(table.lines.prefix(2)), rows: table.lines.dropFirst(2).map { [$0] }, jpegs: jpegs)
+            + ResultPrinter.text([table.summary] + table.notes)
     }
 
     // MARK: The page

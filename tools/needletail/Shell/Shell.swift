@@ -42,13 +42,14 @@ final class Shell {
     var settings = Settings()
     let output = ShellOutput()
     let images = ImageQueries()
-    let interrupts = InterruptWatch()
+    let interrupts: InterruptWatch
     private(set) var isLeaving = false
 
     static let maximumReadDepth = 16
 
     init(path: String, isInteractive: Bool) throws {
         self.isInteractive = isInteractive
+        interrupts = InterruptWatch(endsWhenIdle: !isInteractive)
         isNewFile = !Path.exists(path)
         database = try Self.open(path)
     }
@@ -67,6 +68,8 @@ final class Shell {
 
     /// Goes on with another database.
     func reopen(_ path: String) throws {
+        // Closing a new file, which may take it away, would take it away from the other handle, too.
+        guard Path.absolute(path) != Path.absolute(database.path) else { return }
         let isNew = !Path.exists(path)
         let opened = try Self.open(path)
         closeDatabase()
@@ -111,14 +114,14 @@ final class Shell {
     }
 
     private func run(_ item: StatementReader.Item, from source: Source) async throws {
-        var firstLine = 0
+        var (firstLine, offset) = (0, 0)
         do {
             switch item {
             case .command(let text, let line):
                 firstLine = line
                 try await run(DotCommand(parsing: text), depth: source.depth)
-            case .statement(let text, let line):
-                firstLine = line
+            case .statement(let text, let line, let before):
+                (firstLine, offset) = (line, before)
                 try await run(statement: text)
             }
         } catch {
@@ -126,7 +129,8 @@ final class Shell {
             // A failure inside of a file that was read has its place already.
             if !(error is PlacedFailure) {
                 let cause = error as? NeedletailError
-                failure.message = source.place(firstLine + (cause?.line ?? 1) - 1, cause?.line == nil ? nil : cause?.column) + failure.message
+                let line = cause?.line ?? 1
+                failure.message = source.place(firstLine + line - 1, cause?.column.map { line == 1 ? $0 + offset : $0 }) + failure.message
             }
             throw PlacedFailure(failure: failure)
         }
@@ -137,7 +141,7 @@ final class Shell {
         do {
             switch item {
             case .command(let text, _): try await run(DotCommand(parsing: text), depth: 0)
-            case .statement(let text, _): try await run(statement: text)
+            case .statement(let text, _, _): try await run(statement: text)
             }
         } catch {
             guard let failure = ToolFailure(error) else { throw error }
@@ -149,11 +153,11 @@ final class Shell {
 
     /// Runs a statement and prints what it gives.
     private func run(statement text: String) async throws {
+        defer { interrupts.rest() }
         let bar = IndexProgressBar()
-        var options = QueryOptions(
+        let options = QueryOptions(
             resolveImage: { [images] name, collection in try images.vector(of: name, for: collection) },
             indexProgress: { bar.update($0) })
-        options.threads = nil
         let start = ContinuousClock.now
         let result: QueryResult
         do {
@@ -165,6 +169,7 @@ final class Shell {
         bar.finish()
         let seconds = (ContinuousClock.now - start).seconds
         try print(result, statement: text, seconds: seconds)
+        output.flush()
         if settings.showsTime { output.write("Time: \(Format.decimal(seconds * 1000, digits: seconds < 0.1 ? 2 : 0)) ms\n") }
     }
 

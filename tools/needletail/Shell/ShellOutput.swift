@@ -34,6 +34,19 @@ final class ShellOutput {
         fputs(text, file ?? stdout)
     }
 
+    /// Writes a text that may be long: a piece at a time, as long as `goesOn`.
+    func write(_ text: String, while goesOn: () -> Bool) throws(ToolFailure) {
+        var rest = text[...]
+        while !rest.isEmpty {
+            guard goesOn() else { throw ToolFailure(.interrupted, "stopped before all rows were printed") }
+            // Not through the middle of a line: a message that follows begins on its own.
+            var end = rest.utf8.index(rest.startIndex, offsetBy: 1 << 16, limitedBy: rest.endIndex) ?? rest.endIndex
+            if end != rest.endIndex { end = rest.utf8[..<end].lastIndex(of: UInt8(ascii: "\n")).map(rest.utf8.index(after:)) ?? rest.endIndex }
+            fputs(String(rest[..<end]), file ?? stdout)
+            rest = rest[end...]
+        }
+    }
+
     /// Shows what was written so far, before the next prompt or message.
     func flush() { fflush(file ?? stdout) }
 

@@ -3,8 +3,9 @@ import Needletail
 /// Cuts lines into statements, which end at a semicolon, and dot-commands, which are lines of their own between them.
 package struct StatementReader: Sendable {
     package enum Item: Sendable, Hashable {
-        /// A statement without its semicolon, and the line that its first word stands on, counted from 1.
-        case statement(String, line: Int)
+        /// A statement without its semicolon; the line that it begins on, counted from 1, and how many characters of that line stand
+        /// before it.
+        case statement(String, line: Int, offset: Int = 0)
         /// A line that begins with a dot, without blanks around it.
         case command(String, line: Int)
     }
@@ -12,6 +13,8 @@ package struct StatementReader: Sendable {
     private var splitter = StatementSplitter()
     /// The lines before the first that `splitter` knows of.
     private var linesBefore = 0
+    /// How many characters stand before the statement that waits for its semicolon, on its first line.
+    private var offset = 0
     /// The number of lines read.
     package private(set) var lineCount = 0
 
@@ -37,9 +40,15 @@ package struct StatementReader: Sendable {
             splitter.append("\n")
             return [.command(trimmed, line: lineCount)]
         }
+        if !isInsideStatement { offset = 0 }
         splitter.append(line + "\n")
         var items: [Item] = []
-        while let statement = splitter.next() { items.append(item(statement)) }
+        while let statement = splitter.next() {
+            items.append(item(statement))
+            // What follows begins behind the semicolon.
+            let lastLine = statement.text.split(separator: "\n", omittingEmptySubsequences: false).last ?? ""
+            offset = lastLine.count + 1 + (lastLine.count == statement.text.count ? offset : 0)
+        }
         return items
     }
 
@@ -56,11 +65,12 @@ package struct StatementReader: Sendable {
     }
 
     private func item(_ statement: StatementSplitter.Statement) -> Item {
-        .statement(Self.withoutLeadingLines(statement.text), line: linesBefore + statement.line)
+        let (text, isCut) = Self.withoutLeadingLines(statement.text)
+        return .statement(text, line: linesBefore + statement.line, offset: isCut ? 0 : offset)
     }
 
     /// The text from the line on that has the first word: errors count lines from the statement's beginning.
-    private static func withoutLeadingLines(_ text: String) -> String {
+    private static func withoutLeadingLines(_ text: String) -> (text: String, isCut: Bool) {
         var rest = text[...]
         while let end = rest.firstIndex(where: \.isNewline) {
             let line = rest[..<end].drop { $0.isWhitespace }
@@ -68,7 +78,7 @@ package struct StatementReader: Sendable {
             rest = rest[rest.index(after: end)...]
         }
         while rest.last?.isWhitespace == true { rest.removeLast() }
-        return String(rest)
+        return (String(rest), rest.startIndex != text.startIndex)
     }
 }
 
