@@ -11,25 +11,27 @@ extension Collection {
     /// Records without a value are a group of their own; so are those whose value is NaN.
     ///
     /// - Parameters:
-    ///   - vector: As in ``search(near:k:where:select:recall:efSearch:exact:threads:)``, like all parameters not named here.
+    ///   - vector: As in ``search(near:k:where:select:recall:efSearch:nprobe:refineFactor:exact:threads:)``, like all parameters not named here.
     ///   - k: How many groups.
     ///   - field: The field whose values are the groups: of any type but a list of strings.
-    ///   - distance: If given, hits are dropped too as ``search(near:k:collapsing:where:select:recall:efSearch:exact:threads:)``
+    ///   - distance: If given, hits are dropped too as ``search(near:k:collapsing:where:select:recall:efSearch:nprobe:refineFactor:exact:threads:)``
     ///     tells; a group whose best record is dropped is represented by its next one.
     /// - Throws: `unknownField`, with the nearest name; `typeMismatch` for a list of strings; and as
-    ///   ``search(near:k:where:select:recall:efSearch:exact:threads:)``.
+    ///   ``search(near:k:where:select:recall:efSearch:nprobe:refineFactor:exact:threads:)``.
     /// - Complexity: A search for some multiple of `k`; where that meets too few groups, further searches among the records of
     ///   all other groups, each of which finds at least one.
     public func search(
         near vector: [Float], k: Int = 10, groupBy field: String, collapsing distance: Double? = nil, where filter: Filter? = nil,
-        select fields: FieldSelection = .all, recall: Double? = nil, efSearch: Int? = nil, exact: Bool = false, threads: Int = 1
+        select fields: FieldSelection = .all, recall: Double? = nil, efSearch: Int? = nil, nprobe: Int? = nil, refineFactor: Int? = nil,
+        exact: Bool = false, threads: Int = 1
     ) throws(NeedletailError) -> SearchResults {
         let position = try schema.position(of: field)
         guard schema.fields[position].type != .strings else {
             throw NeedletailError(
                 .typeMismatch, "the field '\(field)' is a list of strings: a record would belong to several groups. Group by another field, or count its strings with facets")
         }
-        let request = SearchRequest(k: k, recall: recall, efSearch: efSearch, isExact: exact, threads: threads)
+        let request = SearchRequest(
+            k: k, recall: recall, efSearch: efSearch, nprobe: nprobe, refineFactor: refineFactor, isExact: exact, threads: threads)
         return try selective(near: vector, request, SelectionRule(groupBy: position, collapsing: distance), filter, fields)
     }
 
@@ -40,17 +42,19 @@ extension Collection {
     /// ```
     /// `k` records come back as long as there are enough that are not so near to each other.
     /// - Parameters:
-    ///   - vector: As in ``search(near:k:where:select:recall:efSearch:exact:threads:)``, like all parameters not named here.
+    ///   - vector: As in ``search(near:k:where:select:recall:efSearch:nprobe:refineFactor:exact:threads:)``, like all parameters not named here.
     ///   - distance: In the unit of ``SearchHit/distance``: Euclidean or cosine distance. Under `dot`, whose distances do not tell
     ///     how alike two records are, the Euclidean distance. Above 0.
-    /// - Throws: As ``search(near:k:where:select:recall:efSearch:exact:threads:)``.
+    /// - Throws: As ``search(near:k:where:select:recall:efSearch:nprobe:refineFactor:exact:threads:)``.
     /// - Complexity: A search for some multiple of `k`, repeated for four times as many while too few are left; and a distance for
     ///   each pair of a hit and a record that was looked at.
     public func search(
         near vector: [Float], k: Int = 10, collapsing distance: Double, where filter: Filter? = nil,
-        select fields: FieldSelection = .all, recall: Double? = nil, efSearch: Int? = nil, exact: Bool = false, threads: Int = 1
+        select fields: FieldSelection = .all, recall: Double? = nil, efSearch: Int? = nil, nprobe: Int? = nil, refineFactor: Int? = nil,
+        exact: Bool = false, threads: Int = 1
     ) throws(NeedletailError) -> SearchResults {
-        let request = SearchRequest(k: k, recall: recall, efSearch: efSearch, isExact: exact, threads: threads)
+        let request = SearchRequest(
+            k: k, recall: recall, efSearch: efSearch, nprobe: nprobe, refineFactor: refineFactor, isExact: exact, threads: threads)
         return try selective(near: vector, request, SelectionRule(groupBy: nil, collapsing: distance), filter, fields)
     }
 

@@ -124,15 +124,15 @@ extension StatementRun {
         let found: SearchResults
         do throws(NeedletailError) {
             if select.groupBy != nil || select.collapse != nil {
-                found = try selective(query, k: try count(window, select, collection), filter, fields, settings, threads, select, collection)
+                found = try selective(query, k: try resultCount(window, select, collection), filter, fields, settings, threads, select, collection)
             } else if let bound {
                 found = try collection.search(
-                    near: query, within: bound, limit: window.limit == nil ? nil : try count(window, select, collection), where: filter, select: fields,
+                    near: query, within: bound, limit: window.limit == nil ? nil : try resultCount(window, select, collection), where: filter, select: fields,
                     recall: settings.recall, efSearch: settings.efSearch, nprobe: settings.nprobe, refineFactor: settings.refineFactor,
                     exact: settings.isExact, threads: threads)
             } else {
                 found = try collection.search(
-                    near: query, k: try count(window, select, collection), where: filter, select: fields, recall: settings.recall,
+                    near: query, k: try resultCount(window, select, collection), where: filter, select: fields, recall: settings.recall,
                     efSearch: settings.efSearch, nprobe: settings.nprobe, refineFactor: settings.refineFactor, exact: settings.isExact, threads: threads)
             }
         } catch {
@@ -166,11 +166,11 @@ extension StatementRun {
             }
             return try collection.search(
                 near: query, k: k, groupBy: field.name, collapsing: distance, where: filter, select: fields, recall: settings.recall,
-                efSearch: settings.efSearch, exact: settings.isExact, threads: threads)
+                efSearch: settings.efSearch, nprobe: settings.nprobe, refineFactor: settings.refineFactor, exact: settings.isExact, threads: threads)
         }
         return try collection.search(
             near: query, k: k, collapsing: distance ?? 0, where: filter, select: fields, recall: settings.recall, efSearch: settings.efSearch,
-            exact: settings.isExact, threads: threads)
+            nprobe: settings.nprobe, refineFactor: settings.refineFactor, exact: settings.isExact, threads: threads)
     }
 
     /// The largest distance at which a record is found.
@@ -184,7 +184,7 @@ extension StatementRun {
     }
 
     /// How many are to be found: those before the offset, too. Without `LIMIT` all are, as SQL has it.
-    private func count(_ window: (offset: Int, limit: Int?), _ select: SelectStatement, _ collection: Collection) throws(NeedletailError) -> Int {
+    func resultCount(_ window: (offset: Int, limit: Int?), _ select: SelectStatement, _ collection: Collection) throws(NeedletailError) -> Int {
         guard let limit = window.limit else {
             let count = try collection.count()
             guard count <= Collection.maximumK else {

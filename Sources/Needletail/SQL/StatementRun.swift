@@ -41,6 +41,13 @@ struct StatementRun: Sendable {
         do throws(NeedletailError) { return try body() } catch { throw located(error, at: offset) }
     }
 
+    /// Lets an error of one of these codes point at a byte of the statement.
+    func pointing<R>(
+        at offset: Int, whereAbout codes: NeedletailError.Code..., body: () throws(NeedletailError) -> R
+    ) throws(NeedletailError) -> R {
+        do throws(NeedletailError) { return try body() } catch { throw codes.contains(error.code) ? located(error, at: offset) : error }
+    }
+
     /// The same error, pointing at a byte of the statement, unless it points at one already or is not about the statement.
     func located(_ error: NeedletailError, at offset: Int) -> NeedletailError {
         guard error.position == nil else { return error }

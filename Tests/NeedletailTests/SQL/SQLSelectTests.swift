@@ -198,6 +198,32 @@ import Testing
         #expect(await sample.error("SELECT id FROM photos ORDER BY embedding <-> [500, 3] LIMIT 5 WITH (ef_search = 40)")?.column == 69)
     }
 
+    @Test("EXPLAIN gives the plan as rows and as text, and what it found where it is told to run")
+    func explain() async throws {
+        let sample = try await SQLSample()
+        let select = "SELECT id FROM photos WHERE label = 'cat' ORDER BY embedding <-> [1, 0] LIMIT 2"
+        let plan = try await sample.database.query("EXPLAIN " + select)
+        #expect(plan.columns == [QueryColumn("plan", .value(.string))])
+        #expect(plan.explanation?.isEmpty == false)
+        #expect(plan.rows.map { $0[0].description }.joined(separator: "\n") == plan.explanation)
+        let run = try await sample.database.query("EXPLAIN ANALYZE VERIFY " + select)
+        #expect(run.explanation?.contains("recall") == true, "\(run.explanation ?? "")")
+        let cases: [(String, Int, NeedletailError.Code)] = [
+            ("EXPLAIN SELECT id FROM photos", 24, .invalidArgument),
+            ("EXPLAIN SELECT id FROM photos WHERE embedding <-> [1, 0] < 2", 60, .invalidArgument),
+            ("EXPLAIN SELECT id FROM photos GROUP BY label ORDER BY embedding <-> [1, 0]", 40, .invalidArgument),
+            ("EXPLAIN SELECT id FROM photos WHERE lable = 'x' ORDER BY embedding <-> [1, 0]", 37, .unknownField),
+            ("EXPLAIN SELECT id FROM photos ORDER BY embedding <-> [1]", 54, .dimensionMismatch),
+            ("EXPLAIN SELECT id FROM photos ORDER BY embedding <-> [1, 0] LIMIT 2 WITH (ef_search = 40)", 75, .unknownIndex),
+            ("EXPLAIN SELECT id FROM photos ORDER BY embedding <-> [1, 0] LIMIT 2 WITH (threads = 4)", 75, .invalidArgument),
+        ]
+        for (text, column, code) in cases {
+            let error = await sample.error(text)
+            #expect(error?.code == code, "\(text): \(error?.message ?? "")")
+            #expect(error?.column == column, "\(text): \(error?.message ?? "")")
+        }
+    }
+
     @Test("a snapshot is queried as it was, and only read")
     func snapshot() async throws {
         let sample = try await SQLSample()
