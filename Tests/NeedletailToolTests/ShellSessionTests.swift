@@ -1,7 +1,8 @@
 import Foundation
 import Testing
 
-@Suite("Recorded session")
+/// Plays a whole session in a terminal, which takes a minute: with NEEDLETAIL_SESSION=1 in the environment.
+@Suite("Recorded session", .enabled(if: ProcessInfo.processInfo.environment["NEEDLETAIL_SESSION"] == "1"))
 struct ShellSessionTests {
     @Test("a newcomer's first ten minutes, as the article shows them")
     func session() throws {
