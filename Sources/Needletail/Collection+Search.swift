@@ -78,7 +78,7 @@ extension Collection {
         select fields: FieldSelection = .all, recall: Double? = nil, efSearch: Int? = nil, nprobe: Int? = nil, refineFactor: Int? = nil, exact: Bool = false, threads: Int = 1
     ) throws(NeedletailError) -> SearchResults {
         // The walk grows with what it finds, so the number that is asked for at least is what counts.
-        let request = SearchRequest(
+        var request = SearchRequest(
             k: limit ?? 1, recall: recall, efSearch: efSearch, nprobe: nprobe, refineFactor: refineFactor, isExact: exact, threads: threads, isOpenEnded: true)
         try request.validate()
         guard radius.isFinite, radius >= 0 || schema.metric == .dot else {
@@ -86,8 +86,16 @@ extension Collection {
         }
         try check(query: vector)
         let search = try SearchExecution(self, filter, fields)
-        let plan = try search.plan(request)
-        let neighbors = try search.within(schema.metric.compared(radius), of: vector, limit: limit, plan: plan, threads: threads)
+        var plan = try search.plan(request)
+        var neighbors = try search.within(schema.metric.compared(radius), of: vector, limit: limit, plan: plan, threads: threads)
+        // Lists are chosen before it is known how many records they are to hold: for more than thought, more are scanned.
+        while nprobe == nil, case .ivfpq = plan, neighbors.count > request.k {
+            request.k = neighbors.count
+            let wider = try search.plan(request)
+            if wider == plan { break }
+            plan = wider
+            neighbors = try search.within(schema.metric.compared(radius), of: vector, limit: limit, plan: plan, threads: threads)
+        }
         return try search.results(neighbors.filter { schema.metric.reported($0.distance) <= radius }, plan)
     }
 

@@ -197,7 +197,7 @@ extension SearchPlan {
             }
             return lists(nprobe, refineFactor)
         }
-        let choice = calibration.choice(recall: recall, k: reach) { index.cost(nprobe: $0, refineFactor: $1, k: request.k) }
+        let choice = calibration.choice(recall: recall, k: request.k, reach: reach) { index.cost(nprobe: $0, refineFactor: $1, k: request.k) }
         // Only comparing all finds all for certain.
         guard recall < 1, let choice, index.cost(nprobe: choice.nprobe, refineFactor: choice.refineFactor, k: request.k) < Double(part) else {
             return exact(facts)

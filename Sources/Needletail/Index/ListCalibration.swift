@@ -1,5 +1,6 @@
 import Foundation
 import NeedletailIndex
+import Synchronization
 
 /// How the recall of an IVF-PQ index grows with `nprobe`, for each of some `refineFactor`; stored with the index.
 ///
@@ -17,6 +18,7 @@ struct ListCalibration: Sendable {
     /// By rising factor.
     private let steps: [(refineFactor: Int, calibration: Calibration)]
     private let nlist: Int
+    private let choices = Choices()
 
     /// The numbers of neighbours that recall is measured for; those between are interpolated.
     static let measuredK = [1, 10, 100]
@@ -43,8 +45,15 @@ struct ListCalibration: Sendable {
     /// - Parameter k: Neighbours; where only the share s of all records takes part, their k over s: the k nearest of those are about
     ///   the k / s nearest of all.
     func nprobe(recall: Double, k: Double, refineFactor: Int) -> Int? {
-        guard let setting = calibration(refineFactor).setting(recall: recall, k: k) else { return nil }
-        return max(1, min(Int(setting.rounded(.up)), nlist))
+        // By bisection of what plans are told to give, so that a plan never promises less than was asked for.
+        let calibration = calibration(refineFactor)
+        guard calibration.recall(setting: Double(nlist), k: k) >= recall else { return nil }
+        var (low, high) = (0, nlist)
+        while high - low > 1 {
+            let middle = (low + high) / 2
+            if calibration.recall(setting: Double(middle), k: k) >= recall { high = middle } else { low = middle }
+        }
+        return high
     }
 
     /// The recall of a pair of settings, as far as measured.
@@ -53,14 +62,24 @@ struct ListCalibration: Sendable {
     }
 
     /// The cheapest pair that reaches a recall; `nil` where none does.
-    func choice(recall: Double, k: Double, cost: (_ nprobe: Int, _ refineFactor: Int) -> Double) -> (nprobe: Int, refineFactor: Int)? {
+    ///
+    /// - Parameters:
+    ///   - reach: The k whose neighbours must be found; see ``nprobe(recall:k:refineFactor:)``.
+    ///   - cost: Of a pair; the same for the same `k`, as answers are remembered.
+    func choice(
+        recall: Double, k: Int, reach: Double, cost: (_ nprobe: Int, _ refineFactor: Int) -> Double
+    ) -> (nprobe: Int, refineFactor: Int)? {
+        let question = Choices.Question(recall: recall, k: k, reach: reach)
+        if let known = choices.answer(question) { return known }
         var best: (nprobe: Int, refineFactor: Int, cost: Double)?
         for step in steps {
-            guard let nprobe = nprobe(recall: recall, k: k, refineFactor: step.refineFactor) else { continue }
+            guard let nprobe = nprobe(recall: recall, k: reach, refineFactor: step.refineFactor) else { continue }
             let cost = cost(nprobe, step.refineFactor)
             if cost < best?.cost ?? .infinity { best = (nprobe, step.refineFactor, cost) }
         }
-        return best.map { ($0.nprobe, $0.refineFactor) }
+        guard let best else { return nil }
+        choices.remember(question, (best.nprobe, best.refineFactor))
+        return (best.nprobe, best.refineFactor)
     }
 
     /// The `refineFactor` beyond which more would find hardly more in so many lists.
@@ -76,5 +95,26 @@ struct ListCalibration: Sendable {
     /// That of the greatest factor that was measured up to the one given.
     private func calibration(_ refineFactor: Int) -> Calibration {
         (steps.last { $0.refineFactor <= refineFactor } ?? steps.first)?.calibration ?? Calibration([], Self.rule)
+    }
+}
+
+/// What was chosen before: to choose takes as long as to scan some lists, and most searches ask for the same.
+private final class Choices: Sendable {
+    struct Question: Hashable {
+        var recall: Double
+        var k: Int
+        var reach: Double
+    }
+
+    private let known = Mutex<[Question: (nprobe: Int, refineFactor: Int)]>([:])
+    private static let limit = 64
+
+    func answer(_ question: Question) -> (nprobe: Int, refineFactor: Int)? { known.withLock { $0[question] } }
+
+    func remember(_ question: Question, _ choice: (nprobe: Int, refineFactor: Int)) {
+        known.withLock { known in
+            if known.count >= Self.limit { known.removeAll() }
+            known[question] = choice
+        }
     }
 }
