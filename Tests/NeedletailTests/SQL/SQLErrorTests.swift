@@ -164,7 +164,7 @@ import Testing
         ("CREATE COLLECTION photos (a VECTOR(2))", 19, .collectionExists, "photos"),
         ("CREATE INDEX ON photos USING HSNW", 30, .invalidArgument, "did you mean HNSW?"),
         ("CREATE INDEX ON photos USING HNSW (m = 1)", 40, .invalidArgument, "2 to 64"),
-        ("CREATE INDEX ON photos USING HNSW (ef_construction = 5000, m = 8)", 55, .invalidArgument, "2,000"),
+        ("CREATE INDEX ON photos USING HNSW (ef_construction = 5000, m = 8)", 54, .invalidArgument, "2,000"),
         ("CREATE INDEX ON photos USING HNSW (ef_construction = 50, m = 8.5)", 62, .typeMismatch, "whole number"),
         ("CREATE INDEX ON photos USING IVFPQ (nlists = 8)", 37, .invalidArgument, "did you mean nlist?"),
         ("CREATE INDEX ON photos USING IVFPQ (nlist = 8, bits = 7)", 55, .invalidArgument, "bits"),
