@@ -11,7 +11,7 @@ public struct QueryResult: Sendable, Hashable {
     public var rows: [[QueryValue]]
     /// How many records (or for `CREATE` and `DROP`, collections or indexes) were changed; `nil` for a statement that only reads.
     public var changedCount: Int?
-    /// How a vector search was run; `nil` where there was none.
+    /// How a vector search was run, or under `EXPLAIN` would be; `nil` where there was none.
     public var plan: SearchPlan?
     /// What `EXPLAIN` has to say, in lines; its rows hold the same, a line each. `nil` for other statements.
     public var explanation: String?

@@ -29,6 +29,6 @@ extension StatementRun {
         return QueryResult(
             columns: [QueryColumn("plan", .value(.string))],
             rows: text.split(separator: "\n", omittingEmptySubsequences: false).map { [.value(.string(String($0)))] },
-            explanation: text, collection: collection.name)
+            plan: explanation.plan, explanation: text, collection: collection.name)
     }
 }

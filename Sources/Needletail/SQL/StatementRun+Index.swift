@@ -13,7 +13,7 @@ extension StatementRun {
 
     private func hnsw(_ settings: [Setting], _ schema: Schema) throws(NeedletailError) -> IndexDescription {
         var (m, efConstruction, quantization, seed) = (16, 200, Quantization.automatic, UInt64(0))
-        var description = IndexDescription.hnsw()
+        var description = IndexDescription.hnsw(), culprit: Setting?
         for setting in settings {
             switch Self.folded(setting.name.content) {
             case "m": m = try integer(setting.value, "m")
@@ -23,15 +23,16 @@ extension StatementRun {
             default: throw unknownSetting(setting, of: "an HNSW index", among: ["m", "ef_construction", "quantization", "seed"])
             }
             description = .hnsw(m: m, efConstruction: efConstruction, quantization: quantization, seed: seed)
-            try check(description, after: setting, schema)
+            culprit = isPossible(description, schema) ? nil : culprit ?? setting
         }
+        try pointing(at: culprit?.value.offset ?? 0) { () throws(NeedletailError) in try description.validate(dimension: schema.dimension) }
         return description
     }
 
     private func ivfpq(_ settings: [Setting], _ schema: Schema) throws(NeedletailError) -> IndexDescription {
         var nlist: Int?, subspaces: Int?, bits: Int?, bytesPerVector: Int?
         var (code, rotation, balanced, seed) = (ListCode.pq, false, false, UInt64(0))
-        var description = IndexDescription.ivfpq()
+        var description = IndexDescription.ivfpq(), culprit: Setting?
         for setting in settings {
             let value = setting.value
             switch Self.folded(setting.name.content) {
@@ -50,14 +51,21 @@ extension StatementRun {
             description = .ivfpq(
                 nlist: nlist, code: code, subspaces: subspaces, bits: bits, bytesPerVector: bytesPerVector, rotation: rotation, balanced: balanced,
                 seed: seed)
-            try check(description, after: setting, schema)
+            culprit = isPossible(description, schema) ? nil : culprit ?? setting
         }
+        try pointing(at: culprit?.value.offset ?? 0) { () throws(NeedletailError) in try description.validate(dimension: schema.dimension) }
         return description
     }
 
-    /// Throws where the index is not possible once this setting is made, pointing at it.
-    private func check(_ description: IndexDescription, after setting: Setting, _ schema: Schema) throws(NeedletailError) {
-        try pointing(at: setting.value.offset) { () throws(NeedletailError) in try description.validate(dimension: schema.dimension) }
+    /// Whether an index is possible with the settings so far. The first that makes it impossible for good is the one to point at: what
+    /// one setting rules out, a later one may allow.
+    private func isPossible(_ description: IndexDescription, _ schema: Schema) -> Bool {
+        do throws(NeedletailError) {
+            try description.validate(dimension: schema.dimension)
+            return true
+        } catch {
+            return false
+        }
     }
 
     /// One of the words that a setting may have.

@@ -80,6 +80,8 @@ import Testing
         try await sample.database.query("CREATE INDEX ON photos USING hnsw WITH (m = 5, ef_construction = ?, quantization = SQ8, seed = 3)", 60)
         let index = try photos.index()
         #expect(index?.quantization == .sq8)
+        // By itself the first setting would be refused.
+        try await sample.database.query("CREATE INDEX ON photos USING HNSW (ef_construction = 8, m = 4)")
         #expect(try await sample.database.query("DROP INDEX ON photos").changedCount == 1)
         #expect(try photos.index() == nil)
         #expect(try await sample.database.query("DROP INDEX IF EXISTS ON photos").changedCount == 0)
