@@ -78,7 +78,7 @@ extension Collection {
         select fields: FieldSelection = .all, recall: Double? = nil, efSearch: Int? = nil, nprobe: Int? = nil, refineFactor: Int? = nil, exact: Bool = false, threads: Int = 1
     ) throws(NeedletailError) -> SearchResults {
         // The walk grows with what it finds, so the number that is asked for at least is what counts.
-        var request = SearchRequest(
+        let request = SearchRequest(
             k: limit ?? 1, recall: recall, efSearch: efSearch, nprobe: nprobe, refineFactor: refineFactor, isExact: exact, threads: threads, isOpenEnded: true)
         try request.validate()
         guard radius.isFinite, radius >= 0 || schema.metric == .dot else {
@@ -88,13 +88,13 @@ extension Collection {
         let search = try SearchExecution(self, filter, fields)
         var plan = try search.plan(request)
         var neighbors = try search.within(schema.metric.compared(radius), of: vector, limit: limit, plan: plan, threads: threads)
-        // Lists are chosen before it is known how many records they are to hold: for more than thought, more are scanned.
-        while nprobe == nil, case .ivfpq = plan, neighbors.count > request.k {
-            request.k = neighbors.count
-            let wider = try search.plan(request)
-            if wider == plan { break }
-            plan = wider
+        // Lists are chosen before it is known how many of them the distance reaches: twice as many are scanned, until that finds no more.
+        while nprobe == nil, case .ivfpq(let lists, let refineFactor, let tail, let matching, let recall) = plan,
+              lists < search.listCount, neighbors.count < limit ?? .max {
+            plan = .ivfpq(nprobe: min(2 * lists, search.listCount), refineFactor: refineFactor, tail: tail, matching: matching, recall: recall)
+            let before = neighbors.count
             neighbors = try search.within(schema.metric.compared(radius), of: vector, limit: limit, plan: plan, threads: threads)
+            if neighbors.count == before { break }
         }
         return try search.results(neighbors.filter { schema.metric.reported($0.distance) <= radius }, plan)
     }

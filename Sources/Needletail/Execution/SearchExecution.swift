@@ -44,6 +44,11 @@ struct SearchExecution {
         case lists(ListIndex, nprobe: Int, refineFactor: Int)
     }
 
+    /// Lists of the index; 0 where it has none.
+    var listCount: Int {
+        if case .lists(let lists)? = try? view.index() { lists.facts.nlist } else { 0 }
+    }
+
     private func way(_ plan: SearchPlan, k: Int) throws(NeedletailError) -> Way {
         // An index that is damaged keeps nobody from comparing all records.
         if case .exact = plan { return .exact }
