@@ -18,7 +18,9 @@ public struct FieldStatistics: Sendable, Hashable {
 
     /// A value and the share of records that have it.
     public struct CommonValue: Sendable, Hashable {
+        /// The value.
         public let value: Value
+        /// The share of all records that have it, from 0 to 1.
         public let share: Double
     }
 }
