@@ -14,4 +14,18 @@ extension Database {
     public func backup(to path: String, compacting: Bool = false) throws(NeedletailError) {
         try storage { () throws(StorageError) in try environment.copy(to: path, compacting: compacting) }
     }
+
+    /// Gives the space that is free inside a database file back to the disk, in place. Nobody may have the file open.
+    ///
+    /// A copy without free space takes the file's place when all of it is on the disk: the file is whole at every moment. Deleted records keep their
+    /// places in blocks that hold others too; only what dropped collections, deleted indexes and larger values left behind goes.
+    ///
+    /// - Parameter path: The file.
+    /// - Returns: Its bytes before and after.
+    /// - Throws: `busy` where this or another process has it open, `diskFull` where there is no room for the copy, `io`, `readOnly`.
+    /// - Complexity: Reads and writes every byte in use, on the calling thread.
+    @discardableResult
+    public static func compact(path: String) throws(NeedletailError) -> (before: Int, after: Int) {
+        try storage { () throws(StorageError) in try Environment.compact(path: path) }
+    }
 }

@@ -138,6 +138,8 @@ private struct LMDBFile {
             }
         }
         var code = attempt(flags)
+        // The lock file was emptied while its lock was waited for: another process has compacted the file.
+        for _ in 0 ..< 3 where code == EINVAL { code = attempt(flags) }
         var locksByFile = false
         if options.readOnly, code == EACCES || code == EROFS || code == EPERM {
             flags |= UInt32(MDB_NOLOCK)

@@ -15,19 +15,29 @@ final class FileRegistry: @unchecked Sendable {
 
     private let lock = Lock()
     private var cores: [FileIdentity: EnvironmentCore] = [:]
+    /// Files that must not be opened now.
+    private var closed: Set<FileIdentity> = []
 
     /// The core of the file, opened if it is not open yet; the caller has become one of its users.
     func open(path: String, options: Environment.Options) throws(StorageError) -> EnvironmentCore {
         lock.lock()
         defer { lock.unlock() }
         let calls = LMDBCalls(faults: options.faults)
-        if let identity = try EnvironmentCore.identity(of: path, calls: calls), let core = cores[identity] {
+        if let identity = try EnvironmentCore.identity(of: path, calls: calls) {
+            guard !closed.contains(identity) else {
+                throw StorageError(.busy, "\(path) is being compacted by this process; open it again in a moment", path: path)
+            }
+            guard let core = cores[identity] else { return try openAnew(path, options, calls) }
             guard options.readOnly || !core.isReadOnly else {
                 throw StorageError(.invalidArgument, "\(path) is open for reading only in this process; close it there before opening it for writing", path: path)
             }
             core.users += 1
             return core
         }
+        return try openAnew(path, options, calls)
+    }
+
+    private func openAnew(_ path: String, _ options: Environment.Options, _ calls: LMDBCalls) throws(StorageError) -> EnvironmentCore {
         var options = options
         // An address space of 47 bits holds 127 maps of 1 TiB: many open files must not take it from all else in the process.
         if cores.count >= 64 { options.mapByteCount = min(options.mapByteCount, 64 << 30) }
@@ -35,6 +45,21 @@ final class FileRegistry: @unchecked Sendable {
         core.users = 1
         cores[core.identity] = core
         return core
+    }
+
+    /// Runs `body` while nobody in this process has the file open, or can open it.
+    func withClosedFile<R>(_ path: String, _ body: (LMDBCalls) throws(StorageError) -> R) throws(StorageError) -> R {
+        let calls = LMDBCalls(faults: nil)
+        guard let identity = try EnvironmentCore.identity(of: path, calls: calls) else {
+            throw StorageError(.notFound, "\(path) does not exist", path: path)
+        }
+        try lock.withLock { () throws(StorageError) in
+            guard cores[identity] == nil, closed.insert(identity).inserted else {
+                throw StorageError(.busy, "\(path) is open in this process; close it first, and let go of its snapshots", path: path)
+            }
+        }
+        defer { _ = lock.withLock { closed.remove(identity) } }
+        return try body(calls)
     }
 
     /// One more snapshot of a core that has users.

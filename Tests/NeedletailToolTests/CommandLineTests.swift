@@ -203,7 +203,7 @@ struct CommandLineTests {
     }
 
     @Test("every command explains itself with an example", arguments: [
-        "create", "load", "images", "index", "search", "bench", "info", "check", "optimize", "shell", "backup",
+        "create", "load", "images", "index", "search", "bench", "info", "check", "optimize", "shell", "backup", "compact",
     ])
     func help(command: String) throws {
         let help = try run(command, "--help")

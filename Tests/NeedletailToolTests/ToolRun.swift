@@ -1,5 +1,20 @@
 import Foundation
 import Testing
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// Starts a process with no signal blocked. Tests run on threads that block most, which a child would inherit: Ctrl-C would not
+/// reach it, nor the end of its own children.
+func withoutBlockedSignals<Result>(_ start: () throws -> Result) rethrows -> Result {
+    var (none, before) = (sigset_t(), sigset_t())
+    sigemptyset(&none)
+    pthread_sigmask(SIG_SETMASK, &none, &before)
+    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+    return try start()
+}
 
 /// One run of the built tool: what it printed, and how it ended.
 struct ToolRun {
@@ -54,8 +69,11 @@ struct ToolRun {
             process.standardOutput = try FileHandle(forWritingTo: output)
             process.standardError = try FileHandle(forWritingTo: errors)
             process.standardInput = input
-            try process.run()
+            try withoutBlockedSignals { try process.run() }
         }
+
+        /// What it has printed by now.
+        func outputSoFar() throws -> String { try String(contentsOf: output, encoding: .utf8) }
 
         func end() throws -> ToolRun {
             process.waitUntilExit()

@@ -16,7 +16,7 @@ struct RootCommand: AsyncParsableCommand {
         subcommands: [
             CreateCommand.self, LoadCommand.self, ImagesCommand.self, IndexCommand.self, SearchCommand.self, BenchCommand.self,
             InfoCommand.self, CheckCommand.self, OptimizeCommand.self, ShellCommand.self,
-            BackupCommand.self,
+            BackupCommand.self, CompactCommand.self,
         ])
 
     /// Runs the command, and turns whatever fails into a line on standard error and an exit status.
