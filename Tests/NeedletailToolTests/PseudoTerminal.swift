@@ -11,6 +11,7 @@ import Darwin
 final class PseudoTerminal {
     private let descriptor: Int32
     private let process: pid_t
+    private var hasEnded = false
     /// All that came so far, without escape sequences; and how much of it was looked at.
     private var text = ""
     private var raw: [UInt8] = []
@@ -63,7 +64,9 @@ final class PseudoTerminal {
         let line = ["/bin/sh", "-c", "cd \"$0\" && exec \"$@\"", folder.path, program.path] + arguments
         var child: pid_t = 0
         let status = Self.withStrings(line) { line in
-            Self.withStrings(variables.map { "\($0)=\($1)" }) { posix_spawn(&child, "/bin/sh", &actions, &attributes, line, $0) }
+            Self.withStrings(variables.map { "\($0)=\($1)" }) { variables in
+                withoutBlockedSignals { posix_spawn(&child, "/bin/sh", &actions, &attributes, line, variables) }
+            }
         }
         close(slave)
         guard status == 0 else { throw Failure(description: "the tool did not start: \(String(cString: strerror(status)))") }
@@ -71,8 +74,10 @@ final class PseudoTerminal {
     }
 
     deinit {
-        kill(process, SIGKILL)
-        waitpid(process, nil, 0)
+        if !hasEnded {
+            kill(process, SIGKILL)
+            waitpid(process, nil, 0)
+        }
         close(descriptor)
     }
 
@@ -126,7 +131,12 @@ final class PseudoTerminal {
         let deadline = ContinuousClock.now + .seconds(30)
         while ContinuousClock.now < deadline, read() {}
         var status: Int32 = 0
-        guard waitpid(process, &status, 0) == process else { throw Failure(description: "the tool does not end") }
+        // The terminal is closed a moment before the process has ended.
+        while waitpid(process, &status, WNOHANG) == 0 {
+            guard ContinuousClock.now < deadline else { throw Failure(description: "the tool does not end; there was: \(text.suffix(2000))") }
+            usleep(5_000)
+        }
+        hasEnded = true
         return status & 0x7F == 0 ? (status >> 8) & 0xFF : 128 + (status & 0x7F)
     }
 
