@@ -93,14 +93,7 @@ class Peer(Contender):
             "do": do, "module": self.module, "variant": self.variant, "set": options.set, "metric": options.metric, "k": options.k,
             "shape": options.shape, "path": self.path(threads), "threads": threads, "ladder": options.ladder, **more,
         }
-        command = [sys.executable, os.path.join(HERE, "worker.py"), json.dumps(request)]
-        log = os.path.join(options.out, f"{self.slug}.log")
-        with open(log, "w") as errors:
-            process = subprocess.run(command, stdout=subprocess.PIPE, stderr=errors, text=True)
-        answers = [json.loads(line) for line in process.stdout.splitlines()]
-        if process.returncode != 0 or not answers:
-            raise Failed(last_line(log) or f"ended with status {process.returncode}")
-        return answers
+        return answers_of(os.path.join(HERE, "worker.py"), request, os.path.join(options.out, f"{self.slug}.log"))
 
     def make(self, threads):
         return self.ask("build", threads)[0]
@@ -118,6 +111,16 @@ class Peer(Contender):
             batches=options.batches, seconds=options.seconds, enough=options.enough, lowest=min(options.recalls))
         self.recalls_found = {str(line["parameter"]): line["recall"] for line in lines}
         return lines, first["memory_bytes"]
+
+
+def answers_of(program, request, log):
+    """The lines that a worker answers with, in a process of its own whose errors go to the log."""
+    with open(log, "w") as errors:
+        process = subprocess.run([sys.executable, program, json.dumps(request)], stdout=subprocess.PIPE, stderr=errors, text=True)
+    answers = [json.loads(line) for line in process.stdout.splitlines()]
+    if process.returncode != 0 or not answers:
+        raise Failed(last_line(log) or f"ended with status {process.returncode}")
+    return answers
 
 
 def last_line(path):

@@ -252,16 +252,16 @@ def byte_count(path):
     return sum(os.path.getsize(os.path.join(folder, name)) for folder, _, names in os.walk(path) for name in names)
 
 
-def main():
+def serve(kind):
+    """Does what this process was told to, with the method of a worker that has its name."""
     request = json.loads(sys.argv[1])
     # Some libraries print to standard output from C++: answers leave through a descriptor of their own.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    worker = Worker(request, answers)
-    {"build": worker.build, "recalls": worker.recalls, "search": worker.search}[request["do"]]()
+    getattr(kind(request, answers), request["do"])()
     answers.flush()
     os._exit(0)  # the answers are out; some libraries crash when their threads are torn down
 
 
 if __name__ == "__main__":
-    main()
+    serve(Worker)

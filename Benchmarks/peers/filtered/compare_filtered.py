@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
 import sys
 import time
 
@@ -24,7 +23,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "ann"))
 import compare
 import filtered_tables
 import vectorset
-from contenders import Failed, last_line
+from contenders import Failed, answers_of
 from filtered_needletail import Needletail
 from predicates import PREDICATES, sql
 from rows import make_truths
@@ -63,14 +62,8 @@ class Peer:
             "shape": {"m": options.m, "ef_construction": options.ef_construction}, "path": self.path, "threads": 1,
             "truths": options.truths, "recall": options.recall, **more,
         }
-        command = [sys.executable, os.path.join(HERE, "filtered_worker.py"), json.dumps(request)]
         log = os.path.join(options.out, f"{self.name.lower().replace(' ', '-')}.log")
-        with open(log, "w") as errors:
-            process = subprocess.run(command, stdout=subprocess.PIPE, stderr=errors, text=True)
-        answers = [json.loads(line) for line in process.stdout.splitlines()]
-        if process.returncode != 0 or not answers:
-            raise Failed(last_line(log) or f"ended with status {process.returncode}")
-        return answers
+        return answers_of(os.path.join(HERE, "filtered_worker.py"), request, log)
 
     def prepare(self, afresh):
         """Builds, and finds the settings, unless both are there from before."""

@@ -30,7 +30,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "ann"))
 import vectorset
 from predicates import PREDICATES, matching, sql
 from rows import read_columns, read_truth
-from worker import asked_one_by_one, byte_count
+from worker import asked_one_by_one, byte_count, serve
 
 SAMPLE = 200  # queries that tell whether a setting is worth asking all
 
@@ -159,16 +159,5 @@ def _between(below, above):
     return round((below * above) ** 0.5)
 
 
-def main():
-    request = json.loads(sys.argv[1])
-    # Some libraries print to standard output from C++: answers leave through a descriptor of their own.
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    worker = Worker(request, answers)
-    {"build": worker.build, "tune": worker.tune, "search": worker.search}[request["do"]]()
-    answers.flush()
-    os._exit(0)  # the answers are out; some libraries crash when their threads are torn down
-
-
 if __name__ == "__main__":
-    main()
+    serve(Worker)
