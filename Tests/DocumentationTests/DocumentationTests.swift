@@ -91,7 +91,7 @@ struct DocumentationTests {
         "Sources/Needletail/Needletail.docc/BulkLoading.md", "Sources/Needletail/Needletail.docc/Shell.md",
     ])
     func commands(document: String) throws {
-        let known: Set = ["create", "load", "images", "index", "search", "bench", "info", "check", "optimize", "shell", "backup", "FILE"]
+        let known: Set = ["create", "load", "images", "index", "search", "bench", "info", "check", "optimize", "shell", "backup", "compact", "FILE"]
         for line in try text(document).split(separator: "\n") where line.hasPrefix("needletail ") {
             let command = line.split(separator: " ")[1]
             #expect(known.contains(String(command)), "\(document): \(line)")

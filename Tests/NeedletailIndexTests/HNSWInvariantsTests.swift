@@ -8,30 +8,17 @@ struct HNSWInvariantsTests {
     /// A graph's arrays in memory that can be damaged.
     private final class Copy {
         let build: HNSWBuild
-        private(set) var memory: [UnsafeMutableRawPointer] = []
-        private var tables: [UnsafeMutablePointer<UnsafeRawPointer>] = []
-        private(set) var rows: [ChunkedRows] = []
+        private let copies: DamagedRows
 
         init(_ build: HNSWBuild) {
             self.build = build
-            for array in build.rows {
-                let bytes = UnsafeMutableRawPointer.allocate(byteCount: max(array.count * array.stride, 64), alignment: 64)
-                for i in 0 ..< array.count { (bytes + i * array.stride).copyMemory(from: array.row(i), byteCount: array.stride) }
-                let table = UnsafeMutablePointer<UnsafeRawPointer>.allocate(capacity: max(array.chunkCount, 1))
-                for chunk in 0 ..< array.chunkCount { (table + chunk).initialize(to: UnsafeRawPointer(bytes + (chunk << array.shift) * array.stride)) }
-                memory.append(bytes)
-                tables.append(table)
-                rows.append(ChunkedRows(pointers: UnsafePointer(table), chunkCount: array.chunkCount, shift: array.shift, stride: array.stride, count: array.count))
-            }
+            copies = DamagedRows(copying: build.rows)
         }
 
-        deinit {
-            for bytes in memory { bytes.deallocate() }
-            for table in tables { table.deallocate() }
-        }
+        var rows: [ChunkedRows] { copies.rows }
 
         func word(_ array: HNSWArray, row: Int, _ i: Int) -> UnsafeMutablePointer<UInt32> {
-            (memory[array.rawValue] + row * rows[array.rawValue].stride).assumingMemoryBound(to: UInt32.self) + i
+            copies.row(array.rawValue, row).assumingMemoryBound(to: UInt32.self) + i
         }
 
         func findings(_ vectors: VectorBlocks) throws -> [String] {

@@ -80,13 +80,13 @@ struct HNSWSearchTests {
         let sample = try HNSWSample(quantization: quantization, dimension: 8, count: 700, m: 8, random: &random)
         let entry = try #require(sample.graph.header.entrySlot)
         // Nothing in the links is damaged but that the entry point's place is given to the list's first node once more.
-        let rows = sample.build.rows.map { DamagedRows($0, share: 0, random: &random) }
-        let links = rows[HNSWArray.links.rawValue].view
+        let copies = DamagedRows(copying: sample.build.rows)
+        let links = copies.rows[HNSWArray.links.rawValue]
         for slot in 0 ..< links.count {
             let list = UnsafeMutableRawPointer(mutating: links.row(slot)).assumingMemoryBound(to: UInt32.self)
             for i in 0 ..< sample.graph.header.degree where list[i] == entry { list[i] = list[0] == entry ? list[1] : list[0] }
         }
-        let graph = try HNSWGraph(header: sample.graph.header, arrays: rows.map(\.view), vectors: sample.table.vectors)
+        let graph = try HNSWGraph(header: sample.graph.header, arrays: copies.rows, vectors: sample.table.vectors)
         for _ in 0 ..< 20 {
             let query = sample.query()
             var statistics = HNSWStatistics()
@@ -98,7 +98,7 @@ struct HNSWSearchTests {
             }
         }
         // The graph only points into them.
-        withExtendedLifetime((rows, sample)) {}
+        withExtendedLifetime((copies, sample)) {}
     }
 
     @Test("queries of zeros, of huge and of tiny numbers are answered", arguments: Metric.allCases)
@@ -141,8 +141,9 @@ struct HNSWSearchTests {
         let sample = try HNSWSample(quantization: quantization, dimension: 8, count: 1500, m: 4, random: &random)
         let allowed = Bitmap(count: 1500) { _ in Bool.random(using: &random) }
         for round in 0 ..< 30 {
-            let damaged = sample.build.rows.map { DamagedRows($0, share: round % 3 == 0 ? 1 : 0.05, random: &random) }
-            var arrays = damaged.map(\.view)
+            let damaged = DamagedRows(copying: sample.build.rows)
+            damaged.randomize(share: round % 3 == 0 ? 1 : 0.05, using: &random)
+            var arrays = damaged.rows
             // Numbers that are not finite are refused when the index is opened.
             arrays[HNSWArray.tables.rawValue] = sample.build.rows[HNSWArray.tables.rawValue]
             let graph = try HNSWGraph(header: sample.graph.header, arrays: arrays, vectors: sample.table.vectors)
@@ -182,34 +183,5 @@ struct HNSWSearchTests {
                 try HNSWGraph(header: header, arrays: sample.build.rows, vectors: sample.table.vectors)
             }
         }
-    }
-}
-
-/// A copy of rows in which some 32-bit words are random.
-private final class DamagedRows {
-    let view: ChunkedRows
-    private let memory: UnsafeMutableRawPointer
-    private let pointers: UnsafeMutablePointer<UnsafeRawPointer>
-
-    init(_ rows: ChunkedRows, share: Double, random: inout SeededGenerator) {
-        let chunkByteCount = max(64, rows.stride << rows.shift)
-        memory = .allocate(byteCount: max(1, rows.chunkCount) * chunkByteCount, alignment: 64)
-        pointers = .allocate(capacity: max(1, rows.chunkCount))
-        for chunk in 0 ..< rows.chunkCount { pointers[chunk] = UnsafeRawPointer(memory + chunk * chunkByteCount) }
-        view = ChunkedRows(
-            pointers: UnsafePointer(pointers), chunkCount: rows.chunkCount, shift: rows.shift, stride: rows.stride, count: rows.count)
-        for i in 0 ..< rows.count {
-            let target = UnsafeMutableRawPointer(mutating: view.row(i))
-            target.copyMemory(from: rows.row(i), byteCount: rows.stride)
-            for offset in stride(from: 0, to: rows.stride, by: 4) where Double.random(in: 0 ..< 1, using: &random) < share {
-                let small = Bool.random(using: &random)
-                target.storeBytes(of: UInt32.random(in: 0 ... (small ? 3000 : .max), using: &random), toByteOffset: offset, as: UInt32.self)
-            }
-        }
-    }
-
-    deinit {
-        memory.deallocate()
-        pointers.deallocate()
     }
 }

@@ -8,29 +8,14 @@ struct IVFPQInvariantsTests {
     /// An index's arrays in memory that can be damaged.
     private final class Copy {
         let build: IVFPQBuild
-        private(set) var memory: [UnsafeMutableRawPointer] = []
-        private var tables: [UnsafeMutablePointer<UnsafeRawPointer>] = []
-        private(set) var rows: [ChunkedRows] = []
+        private let copies: DamagedRows
 
         init(_ build: IVFPQBuild) {
             self.build = build
-            for array in build.rows {
-                let bytes = UnsafeMutableRawPointer.allocate(byteCount: max(array.count * array.stride, 64), alignment: 64)
-                for i in 0 ..< array.count { (bytes + i * array.stride).copyMemory(from: array.row(i), byteCount: array.stride) }
-                let table = UnsafeMutablePointer<UnsafeRawPointer>.allocate(capacity: max(array.chunkCount, 1))
-                for chunk in 0 ..< array.chunkCount { (table + chunk).initialize(to: UnsafeRawPointer(bytes + (chunk << array.shift) * array.stride)) }
-                memory.append(bytes)
-                tables.append(table)
-                rows.append(ChunkedRows(pointers: UnsafePointer(table), chunkCount: array.chunkCount, shift: array.shift, stride: array.stride, count: array.count))
-            }
+            copies = DamagedRows(copying: build.rows)
         }
 
-        deinit {
-            for bytes in memory { bytes.deallocate() }
-            for table in tables { table.deallocate() }
-        }
-
-        func row(_ array: IVFPQArray, _ row: Int) -> UnsafeMutableRawPointer { memory[array.rawValue] + row * rows[array.rawValue].stride }
+        func row(_ array: IVFPQArray, _ row: Int) -> UnsafeMutableRawPointer { copies.row(array.rawValue, row) }
 
         /// Number `i` of a list's entry in the directory.
         func list(_ list: Int, _ i: Int) -> UnsafeMutablePointer<UInt32> { row(.lists, list).assumingMemoryBound(to: UInt32.self) + i }
@@ -41,7 +26,7 @@ struct IVFPQInvariantsTests {
         }
 
         func findings(_ vectors: VectorBlocks, _ header: IVFPQHeader? = nil, deleted: UnsafeBufferPointer<UInt64>? = nil) throws -> [String] {
-            IVFPQInvariants(checking: try IVFPQIndex(header: header ?? build.header, arrays: rows, vectors: vectors, owner: nil), deleted: deleted).findings
+            IVFPQInvariants(checking: try IVFPQIndex(header: header ?? build.header, arrays: copies.rows, vectors: vectors, owner: nil), deleted: deleted).findings
         }
     }
 

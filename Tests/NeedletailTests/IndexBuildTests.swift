@@ -140,27 +140,13 @@ import Testing
     func twoBuilds() async throws {
         let sample = try await IndexSample(count: 2_000)
         let things = sample.collection
-        let (reached, released) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
-        let isFirst = Atomic<Bool>(true)
-        let first = Task {
-            try await things.createIndex(.hnsw(m: 8, efConstruction: 60)) { _ in
-                guard isFirst.exchange(false, ordering: .relaxed) else { return }
-                reached.signal()
-                released.wait()
-            }
-        }
-        await withCheckedContinuation { continuation in
-            Thread {
-                reached.wait()
-                continuation.resume()
-            }.start()
-        }
+        let first = await HeldBuild(of: .hnsw(m: 8, efConstruction: 60), in: things)
         await expect(.indexConflict) { try await things.createIndex() }
         await expect(.indexConflict) { try await things.optimize() }
         let other = try await sample.fixture.database.createCollection("others", schema: Schema(dimension: 2))
         try await other.createIndex()
-        released.signal()
-        #expect(try await first.value.coveredCount == 2_000)
+        first.goOn()
+        #expect(try await first.task.value.coveredCount == 2_000)
     }
 
     @Test("an index installed by another process meanwhile is not overwritten")
@@ -169,85 +155,16 @@ import Testing
         let things = sample.collection
         // Another handle on the file has builds of its own, as another process has.
         let other = try Database(path: sample.fixture.folder.path("test.ntl")).collection("vectors")
-        let (reached, released) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
-        let isFirst = Atomic<Bool>(true)
-        let first = Task {
-            try await things.createIndex(.hnsw(m: 8, efConstruction: 60)) { _ in
-                guard isFirst.exchange(false, ordering: .relaxed) else { return }
-                reached.signal()
-                released.wait()
-            }
-        }
-        await withCheckedContinuation { continuation in
-            Thread {
-                reached.wait()
-                continuation.resume()
-            }.start()
-        }
+        let first = await HeldBuild(of: .hnsw(m: 8, efConstruction: 60), in: things)
         #expect(try await other.createIndex(.hnsw(m: 10, efConstruction: 60)).m == 10)
-        released.signal()
-        await expect(.indexConflict) { _ = try await first.value }
+        first.goOn()
+        await expect(.indexConflict) { _ = try await first.task.value }
         #expect(try things.index()?.m == 10)
-    }
-
-    /// What the tasks of a test share.
-    private final class Shared: Sendable {
-        let isDone = Atomic<Bool>(false)
-        let failures = Mutex<[String]>([])
     }
 
     @Test("records come and go while an index is built, and searches never miss a beat")
     func concurrent() async throws {
         var sample = try await IndexSample(count: 6_000)
-        let things = sample.collection
-        let queries = sample.queries(20)
-        let shared = Shared()
-        await withTaskGroup(of: Void.self) { group in
-            for number in 0 ..< 2 {
-                group.addTask {
-                    var position = number
-                    while !shared.isDone.load(ordering: .relaxed) {
-                        do {
-                            let hits = try things.search(near: queries[position % queries.count], k: 10, select: .none)
-                            if hits.count != 10 { shared.failures.withLock { $0.append("\(hits.count) hits: \(hits.plan)") } }
-                        } catch {
-                            shared.failures.withLock { $0.append("\(error)") }
-                        }
-                        position += 1
-                        await Task.yield()
-                    }
-                }
-            }
-            group.addTask {
-                var next: Int64 = 100_000
-                while !shared.isDone.load(ordering: .relaxed) {
-                    do {
-                        try await things.insert(Record(id: .int(next), vector: queries[Int(next) % queries.count]))
-                        // A record is found by the next search.
-                        let hits = try things.search(near: queries[Int(next) % queries.count], k: 200, select: .none)
-                        if !hits.contains(where: { $0.id == .int(next) && $0.distance == 0 }) {
-                            shared.failures.withLock { $0.append("record \(next) is not found") }
-                        }
-                        if next % 2 == 0 { try await things.delete(.int(next)) }
-                    } catch {
-                        shared.failures.withLock { $0.append("\(error)") }
-                    }
-                    next += 1
-                }
-            }
-            do {
-                for _ in 0 ..< 2 {
-                    try await things.createIndex(.hnsw(m: 8, efConstruction: 60))
-                    try await things.optimize()
-                }
-            } catch {
-                shared.failures.withLock { $0.append("\(error)") }
-            }
-            shared.isDone.store(true, ordering: .relaxed)
-        }
-        #expect(shared.failures.withLock { $0 } == [])
-        try await things.optimize()
-        #expect(try things.index()?.tailCount == 0)
-        #expect(try sample.fixture.database.check().isEmpty)
+        try await sample.expectAnswers(whileBuilding: .hnsw(m: 8, efConstruction: 60))
     }
 }

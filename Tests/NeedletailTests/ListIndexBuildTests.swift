@@ -166,26 +166,12 @@ import Testing
         let sample = try await IndexSample(count: 2_000)
         let things = sample.collection
         let other = try Database(path: sample.fixture.folder.path("test.ntl")).collection("vectors")
-        let (reached, released) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
-        let isFirst = Atomic<Bool>(true)
-        let first = Task {
-            try await things.createIndex(.ivfpq(nlist: 16)) { _ in
-                guard isFirst.exchange(false, ordering: .relaxed) else { return }
-                reached.signal()
-                released.wait()
-            }
-        }
-        await withCheckedContinuation { continuation in
-            Thread {
-                reached.wait()
-                continuation.resume()
-            }.start()
-        }
+        let first = await HeldBuild(of: .ivfpq(nlist: 16), in: things)
         await expect(.indexConflict) { try await things.createIndex(.ivfpq()) }
         await expect(.indexConflict) { try await things.optimize() }
         let installed = try await other.createIndex(sameKind ? .ivfpq(nlist: 12) : .hnsw(m: 10, efConstruction: 60))
-        released.signal()
-        await expect(.indexConflict) { _ = try await first.value }
+        first.goOn()
+        await expect(.indexConflict) { _ = try await first.task.value }
         #expect(try things.index() == installed)
         #expect(try sample.fixture.database.check().isEmpty)
     }
@@ -223,15 +209,7 @@ import Testing
     func impossibleNumbers(name: String) async throws {
         var sample = try await IndexSample(count: 1_200)
         try await sample.collection.createIndex(.ivfpq(nlist: 12))
-        let path = sample.fixture.folder.path("test.ntl")
-        sample.fixture.database.close()
-
-        let environment = try Environment(path: path)
-        try environment.writeBlocking { transaction throws(StorageError) in
-            let table = try transaction.table("vectors")
-            guard var index = try table.indexes().first,
-                  var json = (try? JSONSerialization.jsonObject(with: index.parameters)) as? [String: Any]
-            else { throw StorageError(.corrupt, "there is no index") }
+        try await sample.expectDamage(.ivfpq(nlist: 12)) { json in
             var curve: [String: Any] = ["k": 10, "refineFactor": 4, "nprobe": [2], "recall": [0.5]]
             switch name {
             case "nprobe": curve[name] = [-1]
@@ -242,79 +220,12 @@ import Testing
             default: json[name] = Int.min + 1
             }
             json["calibration"] = [curve]
-            guard let data = try? JSONSerialization.data(withJSONObject: json) else { throw StorageError(.corrupt, "no JSON") }
-            index.parameters = data
-            let arrays = index.arrays.map { IndexArrayContent(stride: $0.stride, count: $0.count, chunks: Array(repeating: nil, count: $0.chunkCount)) }
-            try table.installIndex(index, arrays: arrays, expectedVersion: index.version)
         }
-        environment.close()
-
-        let query = sample.queries(1)[0]
-        let things = try Database(path: path).collection("vectors")
-        await expect(.corrupt) { _ = try things.index() }
-        await expect(.corrupt) { try await things.optimize() }
-        #expect(try things.search(near: query, exact: true).count == 10)
-        try await things.createIndex(.ivfpq(nlist: 12))
-        #expect(try things.search(near: query, nprobe: 4).count == 10)
-    }
-
-    /// What the tasks of a test share.
-    private final class Shared: Sendable {
-        let isDone = Atomic<Bool>(false)
-        let failures = Mutex<[String]>([])
     }
 
     @Test("records come and go while an index is built, and searches never miss a beat")
     func concurrent() async throws {
         var sample = try await IndexSample(count: 6_000)
-        let things = sample.collection
-        let queries = sample.queries(20)
-        let shared = Shared()
-        await withTaskGroup(of: Void.self) { group in
-            for number in 0 ..< 2 {
-                group.addTask {
-                    var position = number
-                    while !shared.isDone.load(ordering: .relaxed) {
-                        do {
-                            let hits = try things.search(near: queries[position % queries.count], k: 10, select: .none)
-                            if hits.count != 10 { shared.failures.withLock { $0.append("\(hits.count) hits: \(hits.plan)") } }
-                        } catch {
-                            shared.failures.withLock { $0.append("\(error)") }
-                        }
-                        position += 1
-                        await Task.yield()
-                    }
-                }
-            }
-            group.addTask {
-                var next: Int64 = 100_000
-                while !shared.isDone.load(ordering: .relaxed) {
-                    do {
-                        try await things.insert(Record(id: .int(next), vector: queries[Int(next) % queries.count]))
-                        let hits = try things.search(near: queries[Int(next) % queries.count], k: 200, select: .none)
-                        if !hits.contains(where: { $0.id == .int(next) && $0.distance == 0 }) {
-                            shared.failures.withLock { $0.append("record \(next) is not found: \(hits.plan)") }
-                        }
-                        if next % 2 == 0 { try await things.delete(.int(next)) }
-                    } catch {
-                        shared.failures.withLock { $0.append("\(error)") }
-                    }
-                    next += 1
-                }
-            }
-            do {
-                for _ in 0 ..< 2 {
-                    try await things.createIndex(.ivfpq(nlist: 64))
-                    try await things.optimize()
-                }
-            } catch {
-                shared.failures.withLock { $0.append("\(error)") }
-            }
-            shared.isDone.store(true, ordering: .relaxed)
-        }
-        #expect(shared.failures.withLock { $0 } == [])
-        try await things.optimize()
-        #expect(try things.index()?.tailCount == 0)
-        #expect(try sample.fixture.database.check().isEmpty)
+        try await sample.expectAnswers(whileBuilding: .ivfpq(nlist: 64))
     }
 }
