@@ -132,7 +132,7 @@ struct IVFPQEncoder {
             work.rows.base, stride: dimension, rowCount: count, labels: work.labels, distances: work.distances.base, scratch: work.products.base)
         var errors = (rows: count, assignment: 0.0, quantization: 0.0)
         var book = model.quantizer.book
-        let term = IVFPQTerm(metric: header.metric, closeness: header.closeness)
+        let term = IVFPQTerm(metric: header.metric, closeness: header.closeness, code: header.codeKind)
         for row in 0 ..< count {
             let vector = work.rows[row], number = work.numbers[row]
             let centroid = model.centroids[Int(work.labels[row])]
