@@ -36,7 +36,7 @@ extension IVFPQIndex {
         let keep = keepCount(parameters)
         scratch.reserve(keys: keep)
         var state = prepare(base, scratch, keep: keep)
-        let probes = chooseLists(scratch, nprobe: parameters.nprobe)
+        let probes = chooseLists(scratch.query[0], scratch, nprobe: parameters.nprobe)
         scan(probes, &state, mask: SlotMask(allowed: allowed, deleted: deleted, count: header.count), allowed, deleted, &statistics)
         return finish(&state.query, base, parameters, scratch, &statistics)
     }
@@ -58,21 +58,15 @@ extension IVFPQIndex {
     /// Prepares a query for a list at `distance`. False where no row of it can be near enough.
     @inline(__always)
     static func enter(_ query: UnsafeMutablePointer<nt_pq_query>, _ head: IVFPQList.Head, distance: Float, offset: Float, step: Float) -> Bool {
-        let unit = step * IVFPQList.unit(head)
+        let unit = step * IVFPQList.unit(scaleStep: head.scaleStep)
         // The center is 0 but where rows have scales.
         return nt_pq_enter(query, distance + offset + head.termLeast - unit * Float(query.pointee.center), unit, head.termStep)
     }
 
-    /// Transforms a query, compares it with all centroids and makes its table.
+    /// Transforms a query and makes its table.
     func prepare(_ query: UnsafePointer<Float>, _ scratch: IVFPQScratch, keep: Int) -> ScanState {
         transform.place(query: query, to: scratch.query[0])
         transform.rotate(scratch.query[0], count: 1, scratch: scratch.query[1])
-        var prepared = nt_query(vector: UnsafeRawPointer(scratch.query[0]), dimension: header.paddedDimension, inverse_norm: 0)
-        for chunk in 0 ..< centroids.chunkCount {
-            let first = chunk << centroids.shift
-            let count = min(1 << centroids.shift, header.nlist - first)
-            if count > 0 { centroidKernels.many(&prepared, centroids.pointers[chunk], centroids.stride, nil, count, scratch.coarse.base + first) }
-        }
         var state = ScanState(query: nt_pq_query(), offset: 0, step: 0)
         makeTable(scratch.query[0], scratch, to: scratch.table, &state)
         state.query.keep = UInt32(keep)
@@ -99,9 +93,28 @@ extension IVFPQIndex {
         state.query.count = 0
     }
 
-    /// The lists nearest to the query, nearest first: their keys.
-    func chooseLists(_ scratch: IVFPQScratch, nprobe: Int) -> UnsafeMutableBufferPointer<UInt64> {
+    /// Whether so many lists are found by the centroids' codes: where most lists are wanted, they would leave few out.
+    func usesCoarseCodes(nprobe: Int) -> Bool { coarseSearch != nil && IVFPQCoarseCodes.candidates(nprobe) * 4 <= header.nlist }
+
+    /// The lists nearest to a transformed query, nearest first: their keys.
+    func chooseLists(_ query: UnsafePointer<Float>, _ scratch: IVFPQScratch, nprobe: Int) -> UnsafeMutableBufferPointer<UInt64> {
         let wanted = max(1, min(nprobe, header.nlist))
+        var prepared = nt_query(vector: UnsafeRawPointer(query), dimension: header.paddedDimension, inverse_norm: 0)
+        if let coarseSearch, usesCoarseCodes(nprobe: wanted) {
+            var found = coarseSearch.candidates(query, wanted: IVFPQCoarseCodes.candidates(wanted), scratch)
+            var rows = centroids.rows
+            found = centroidKernels.scan_slots(&prepared, &rows, scratch.candidates, found, .infinity, scratch.probes)
+            let least = min(wanted, found)
+            if least > 0, least < found { nt_least_keys(scratch.probes, found, least) }
+            var probes = UnsafeMutableBufferPointer(start: scratch.probes, count: least)
+            probes.sort()
+            return probes
+        }
+        for chunk in 0 ..< centroids.chunkCount {
+            let first = chunk << centroids.shift
+            let count = min(1 << centroids.shift, header.nlist - first)
+            if count > 0 { centroidKernels.many(&prepared, centroids.pointers[chunk], centroids.stride, nil, count, scratch.coarse.base + first) }
+        }
         let capacity = scratch.reserve(probes: wanted)
         let found = nt_least_values(scratch.coarse.base, header.nlist, wanted, scratch.probes, capacity)
         var probes = UnsafeMutableBufferPointer(start: scratch.probes, count: found)
@@ -113,6 +126,7 @@ extension IVFPQIndex {
         _ probes: UnsafeMutableBufferPointer<UInt64>, _ state: inout ScanState, mask: SlotMask, _ allowed: UnsafeBufferPointer<UInt64>?,
         _ deleted: UnsafeBufferPointer<UInt64>?, _ statistics: inout IVFPQStatistics
     ) {
+        if advisesPages { for probe in probes { advise(list: Int(nt_key_slot(probe))) } }
         var run = emptyRun(allowed, deleted)
         let (offset, step) = (state.offset, state.step)
         withUnsafeMutablePointer(to: &state.query) { query in
@@ -209,6 +223,7 @@ extension IVFPQIndex {
     ) -> Int {
         let slots = scratch.slots
         for i in 0 ..< count { slots[i] = nt_key_slot(keys[i]) }
+        if advisesPages { advise(vectors: slots, count: count) }
         let prepared = PreparedQueries(vector, count: 1, dimension: header.dimension, metric: header.metric, element: header.element)
         var rows = vectors.rows
         return kernels.scan_slots(prepared.queries, &rows, slots, count, threshold, keys)
