@@ -127,18 +127,20 @@ extension IVFPQIndex {
         _ deleted: UnsafeBufferPointer<UInt64>?, _ statistics: inout IVFPQStatistics
     ) {
         if advisesPages { for probe in probes { advise(list: Int(nt_key_slot(probe))) } }
+        for probe in probes { nt_prefetch(lists.row(Int(nt_key_slot(probe))), IVFPQList.stride) }
         var run = emptyRun(allowed, deleted)
         let (offset, step) = (state.offset, state.step)
         withUnsafeMutablePointer(to: &state.query) { query in
             var pointer: UnsafeMutablePointer<nt_pq_query>? = query
-            for probe in probes {
+            for (rank, probe) in probes.enumerated() {
                 let row = lists.row(Int(nt_key_slot(probe)))
                 let head = IVFPQList.Head(row)
                 if head.rowCount == 0 { continue }
                 guard Self.enter(query, head, distance: nt_key_distance(probe), offset: offset, step: step) else { continue }
                 statistics.lists += 1
                 statistics.codes += head.rowCount
-                scan(row, head, &run, &pointer, count: 1)
+                let next = rank + 1 < probes.count ? lists.row(Int(nt_key_slot(probes[rank + 1]))) : nil
+                scan(row, head, &run, &pointer, count: 1, next: next)
             }
         }
     }
@@ -155,12 +157,16 @@ extension IVFPQIndex {
     }
 
     /// Offers a list to queries that have entered it.
+    ///
+    /// - Parameter next: The list that will be scanned next, if it lies elsewhere in memory: it is brought into the cache meanwhile, its
+    ///   blocks with this one's blocks, its tail with this one's tail.
     @inline(__always)
     func scan(
         _ row: UnsafeRawPointer, _ head: IVFPQList.Head, _ run: inout nt_pq_run,
-        _ queries: UnsafePointer<UnsafeMutablePointer<nt_pq_query>?>, count: Int
+        _ queries: UnsafePointer<UnsafeMutablePointer<nt_pq_query>?>, count: Int, next: UnsafeRawPointer? = nil
     ) {
         var left = head.rowCount
+        if let next { lookAhead(&run, toBlocksOf: next) }
         for number in 0 ..< head.runCount {
             var (first, blockCount) = IVFPQList.run(row, number)
             left -= blockCount * IVFPQHeader.blockRows
@@ -177,11 +183,31 @@ extension IVFPQIndex {
             }
         }
         guard left > 0 else { return }
+        if let next { lookAhead(&run, toTailOf: next) }
         run.blocks = tails.row(head.tailFirst).assumingMemoryBound(to: UInt8.self)
         run.stride = 0
         run.width = UInt32(IVFPQList.tailUnits(left) * IVFPQHeader.tailRows)
         run.rows = left
         scan(&run, queries, count: count)
+    }
+
+    /// The first full blocks, as far as they neighbour each other.
+    @inline(__always)
+    private func lookAhead(_ run: inout nt_pq_run, toBlocksOf row: UnsafeRawPointer) {
+        run.ahead_bytes = 0
+        guard IVFPQList.Head(row).runCount > 0 else { return }
+        let (first, blockCount) = IVFPQList.run(row, 0)
+        run.ahead = blocks.row(first).assumingMemoryBound(to: UInt8.self)
+        run.ahead_bytes = min(blockCount, (1 << blocks.shift) - first & ((1 << blocks.shift) - 1)) * blocks.stride
+    }
+
+    @inline(__always)
+    private func lookAhead(_ run: inout nt_pq_run, toTailOf row: UnsafeRawPointer) {
+        let head = IVFPQList.Head(row)
+        // What is left over is less than a block, however many there are.
+        let units = IVFPQList.tailUnits(head.rowCount % IVFPQHeader.blockRows)
+        run.ahead_bytes = units * tails.stride
+        if units > 0 { run.ahead = tails.row(head.tailFirst).assumingMemoryBound(to: UInt8.self) }
     }
 
     @inline(__always)

@@ -136,7 +136,7 @@ package final class IVFPQIndex: @unchecked Sendable {
     /// Bytes of all arrays.
     package var byteCount: Int {
         header.nlist * (header.centroidStride + IVFPQList.stride) + header.codebookStride * header.codebookCount
-            + blocks.count * blocks.stride + tails.count * tails.stride
+            + blocks.count * blocks.stride + tails.count * tails.stride + coarseRows.count * coarseRows.stride
     }
 
     /// Rows of each list, those included that have been deleted since they were put in.
