@@ -88,7 +88,7 @@ struct IVFPQCodeTests {
         var random = SeededGenerator(seed: .random(in: 0 ... .max))
         print("IVFPQCodeTests seed \(random.seed)")
         // Vectors at all distances from it.
-        let table = VectorTable(metric: .l2, element: .f32, dimension: 16, count: 4000) { random.normal() * Float(1 + $0 % 50) }
+        let table = VectorTable(metric: .l2, element: .f32, dimension: 16, count: 4000) { random.normal() * Float(10 + $0 % 50) }
         var options = IVFPQOptions(nlist: 8, subspaces: 8)
         options.code = code
         let index = try IVFPQBuilder(table.source(), options: options).build().index(vectors: table.vectors)
@@ -172,5 +172,24 @@ struct IVFPQCodeTests {
         #expect(build.header.codeByteCount == 8)
         let bytes = [IVFPQArray.blocks, .tails].reduce(0) { $0 + build.rows[$1.rawValue].count * build.rows[$1.rawValue].stride }
         #expect(Double(bytes) <= 1.1 * Double(real.count * (build.header.codeByteCount + 4)), "\(bytes) bytes")
+    }
+
+    @Test("within a memory limit a build trains on fewer vectors, as few as make sense", arguments: [IVFPQCode.rabitq(bits: 1), .pq(bits: 4)])
+    func fitting(code: IVFPQCode) throws {
+        var random = SeededGenerator(seed: .random(in: 0 ... .max))
+        print("IVFPQCodeTests seed \(random.seed)")
+        let table = VectorTable(metric: .l2, element: .f32, dimension: 8, count: 60_000) { _ in random.normal() }
+        var options = IVFPQOptions(nlist: 600, subspaces: 4)
+        options.code = code
+        let builder = IVFPQBuilder(table.source(), options: options)
+        #expect(builder.fitting(memoryLimit: builder.peakByteCount)?.peakByteCount == builder.peakByteCount)
+        #expect(builder.fitting(memoryLimit: builder.leastByteCount - 1) == nil)
+        let limit = (builder.peakByteCount + builder.leastByteCount) / 2
+        let smaller = try #require(builder.fitting(memoryLimit: limit))
+        #expect(smaller.peakByteCount <= limit)
+        let build = try smaller.build()
+        #expect(build.header.sampleCount < 60_000 && build.header.sampleCount >= 20 * 600)
+        #expect(build.header.rowCount == 60_000)
+        #expect(try IVFPQInvariants(checking: build.index(vectors: table.vectors)).findings == [])
     }
 }
