@@ -47,14 +47,12 @@ NT_INLINE vu viota(void) {
 
 /// The least of a vector's lanes and its label, the lower label of two that tie.
 NT_INLINE void nt_least_lane(vf values, vu labels, float *best, uint32_t *label) {
-    float v[NT_LANES];
     uint32_t l[NT_LANES];
-    vstore(v, values);
     vstore_u(l, labels);
-    float least = v[0];
-    uint32_t at = l[0];
-    for (int i = 1; i < NT_LANES; i++)
-        if (v[i] < least || (v[i] == least && l[i] < at)) least = v[i], at = l[i];
+    const float least = -vmaximum(-values);
+    // Nearly always one lane.
+    uint32_t ties = ~vbits(vless(vset(least), values)) & (uint32_t)((1ull << NT_LANES) - 1), at = l[__builtin_ctz(ties)];
+    for (ties &= ties - 1; ties; ties &= ties - 1) at = l[__builtin_ctz(ties)] < at ? l[__builtin_ctz(ties)] : at;
     *best = least;
     *label = at;
 }

@@ -54,7 +54,7 @@ ALWAYS __m256i sixteen(const uint8_t *table) {
 ALWAYS void scan_blocks(nt_pq_query *const *queries, const int number, const int halves, const nt_pq_run *run) {
     const size_t width = run->width;
     const __m256i nibble = _mm256_set1_epi8(15);
-    const uint8_t *block = run->blocks;
+    const uint8_t *block = run->blocks, *ahead = run->ahead, *const ahead_end = ahead + run->ahead_bytes;
     for (size_t first = 0; first < run->rows; first += width, block += run->stride) {
         const size_t rows = run->rows - first < width ? run->rows - first : width;
         __m256i all[2][2], odd[2][2];
@@ -63,6 +63,7 @@ ALWAYS void scan_blocks(nt_pq_query *const *queries, const int number, const int
         const uint8_t *codes = block;
         const size_t end = (size_t)run->subspaces * 16;
         for (size_t at = 0; at < end; at += 32, codes += width) {
+            nt_pq_look_ahead(&ahead, ahead_end);
             for (int h = 0; h < halves; h++) {
                 const __m256i both = _mm256_loadu_si256((const __m256i *)(const void *)(codes + 32 * h));
                 const __m256i low = _mm256_and_si256(both, nibble), high = _mm256_and_si256(_mm256_srli_epi16(both, 4), nibble);

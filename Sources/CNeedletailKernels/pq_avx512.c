@@ -58,7 +58,7 @@ ALWAYS(TARGET_VBMI) __m512i pair_permute(const uint8_t *table, __m512i codes, __
 #define SCAN4(name, isa, pair)                                                                                     \
     ALWAYS(isa) void name##_run(nt_pq_query *const *queries, const int number, const nt_pq_run *run) {             \
         const size_t width = run->width;                                                                           \
-        const uint8_t *block = run->blocks;                                                                        \
+        const uint8_t *block = run->blocks, *ahead = run->ahead, *const ahead_end = ahead + run->ahead_bytes;      \
         for (size_t first = 0; first < run->rows; first += width, block += run->stride) {                          \
             const size_t rows = run->rows - first < width ? run->rows - first : width;                             \
             __m512i all[4], odd[4];                                                                                \
@@ -66,6 +66,7 @@ ALWAYS(TARGET_VBMI) __m512i pair_permute(const uint8_t *table, __m512i codes, __
             const uint8_t *codes = block;                                                                          \
             const size_t end = (size_t)run->subspaces * 16;                                                        \
             for (size_t at = 0; at < end; at += 32, codes += width) {                                              \
+                nt_pq_look_ahead(&ahead, ahead_end);                                                               \
                 const __m512i low = _mm512_loadu_si512(codes), high = _mm512_srli_epi16(low, 4);                   \
                 for (int q = 0; q < number; q++) {                                                                 \
                     const __m512i sum = pair(queries[q]->table + at, low, high);                                    \

@@ -58,7 +58,7 @@ ALWAYS void finish(nt_pq_query *query, const nt_pq_run *run, const uint16x8_t *a
 ALWAYS void scan_blocks(nt_pq_query *const *queries, const int number, const int quarters, const nt_pq_run *run) {
     const size_t width = run->width;
     const uint8x16_t nibble = vdupq_n_u8(15);
-    const uint8_t *block = run->blocks;
+    const uint8_t *block = run->blocks, *ahead = run->ahead, *const ahead_end = ahead + run->ahead_bytes;
     for (size_t first = 0; first < run->rows; first += width, block += run->stride) {
         const size_t rows = run->rows - first < width ? run->rows - first : width;
         uint16x8_t all[2][4], odd[2][4];
@@ -67,6 +67,7 @@ ALWAYS void scan_blocks(nt_pq_query *const *queries, const int number, const int
         const uint8_t *codes = block;
         const size_t end = (size_t)run->subspaces * 16;
         for (size_t at = 0; at < end; at += 32, codes += width) {
+            nt_pq_look_ahead(&ahead, ahead_end);
             for (int h = 0; h < quarters; h++) {
                 const uint8x16_t both = vld1q_u8(codes + 16 * h), low = vandq_u8(both, nibble), high = vshrq_n_u8(both, 4);
                 for (int q = 0; q < number; q++) {

@@ -30,3 +30,11 @@ static inline uint32_t nt_pq_row_bits(size_t rows, uint32_t parity) {
     const size_t count = (rows + 1 - parity) / 2;
     return count >= 32 ? 0xFFFFFFFFu : (1u << count) - 1;
 }
+
+/// Asks for the next line of what comes after the run, if there is one. A step of the scan reads a line of codes, so that of two
+/// runs of like length the second is there when the first has been scanned; the hardware alone begins anew in each page.
+static inline __attribute__((always_inline)) void nt_pq_look_ahead(const uint8_t **ahead, const uint8_t *end) {
+    if (*ahead >= end) return;
+    __builtin_prefetch(*ahead, 0, 2);
+    *ahead += 64;
+}

@@ -78,7 +78,7 @@ extension Collection {
         select fields: FieldSelection = .all, recall: Double? = nil, efSearch: Int? = nil, nprobe: Int? = nil, refineFactor: Int? = nil, exact: Bool = false, threads: Int = 1
     ) throws(NeedletailError) -> SearchResults {
         // The walk grows with what it finds, so the number that is asked for at least is what counts.
-        let request = SearchRequest(
+        var request = SearchRequest(
             k: limit ?? 1, recall: recall, efSearch: efSearch, nprobe: nprobe, refineFactor: refineFactor, isExact: exact, threads: threads, isOpenEnded: true)
         try request.validate()
         guard radius.isFinite, radius >= 0 || schema.metric == .dot else {
@@ -88,11 +88,17 @@ extension Collection {
         let search = try SearchExecution(self, filter, fields)
         var plan = try search.plan(request)
         var neighbors = try search.within(schema.metric.compared(radius), of: vector, limit: limit, plan: plan, threads: threads)
-        // Lists are chosen before it is known how many of them the distance reaches: twice as many are scanned, until that finds no more.
+        // Lists are chosen before it is known how many records they are to hold. So more are scanned, until twice as many find no more,
+        // and as many as find the share that is asked for of so many neighbours.
         while nprobe == nil, case .ivfpq(let lists, let refineFactor, let tail, let matching, let recall) = plan,
               lists < search.listCount, neighbors.count < limit ?? .max {
-            plan = .ivfpq(nprobe: min(2 * lists, search.listCount), refineFactor: refineFactor, tail: tail, matching: matching, recall: recall)
             let before = neighbors.count
+            (request.k, request.refineFactor) = (max(request.k, before), nil)
+            plan = try search.plan(request)
+            if case .ivfpq(let wanted, _, _, _, _) = plan {
+                plan = .ivfpq(
+                    nprobe: min(max(2 * lists, wanted), search.listCount), refineFactor: refineFactor, tail: tail, matching: matching, recall: recall)
+            }
             neighbors = try search.within(schema.metric.compared(radius), of: vector, limit: limit, plan: plan, threads: threads)
             if neighbors.count == before { break }
         }

@@ -72,8 +72,8 @@ import Testing
             let plan = try sample.collection.search(near: queries[0], k: k, recall: target).plan
             #expect(plan.recall >= target - 1e-6 && plan.recall <= 1, "\(plan)")
             let given = try recall(sample, queries, k: k, recall: target)
-            // 200 records measure it and 200 queries test it: for one neighbour each errs by two or three points.
-            #expect(given >= target - (k == 1 ? 0.08 : 0.04), "\(given) of the \(k) nearest: \(plan)")
+            // 200 records measure it, which allows for what they err by, and 200 queries test it: for one neighbour they err by two points.
+            #expect(given >= target - (k == 1 ? 0.05 : 0.02), "\(given) of the \(k) nearest: \(plan)")
         }
         #expect(try sample.collection.search(near: queries[0], k: 10, recall: target).plan.isThroughIndex)
         // Only a scan finds all for certain.
@@ -94,7 +94,7 @@ import Testing
         let queries = sample.queries(25)
         for share in [2, 5, 20, 100, 1_000] {
             let filter = FilterField("number") < Int64(20_000 / share)
-            #expect(try recall(sample, queries, where: filter, recall: 0.9) > 0.85, "one in \(share), seed \(sample.seed)")
+            #expect(try recall(sample, queries, where: filter, recall: 0.9) > 0.87, "one in \(share), seed \(sample.seed)")
             #expect(try recall(sample, queries, where: filter, nprobe: 1) >= 0, "one in \(share)")
         }
         let plan = try things.search(near: queries[0], where: FilterField("number") < 10_000, nprobe: 4).plan
@@ -160,7 +160,7 @@ import Testing
                 #expect(limited.count == min(2, exact.count))
             }
         }
-        #expect(Double(found) >= (metric == .dot ? 0.85 : 0.93) * Double(wanted), "\(found) of \(wanted), seed \(sample.seed)")
+        #expect(Double(found) >= (metric == .dot ? 0.9 : 0.95) * Double(wanted), "\(found) of \(wanted), seed \(sample.seed)")
     }
 
     @Test("pages hand out every record once, nearest first")

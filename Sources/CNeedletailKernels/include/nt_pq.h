@@ -58,6 +58,8 @@ typedef struct {
     uint32_t slot_count;       ///< rows of slots from here on, which only damage can cause, are not wanted
     const uint64_t *allowed;   ///< bit by slot: rows of others are not wanted. NULL: all
     const uint64_t *deleted;   ///< bit by slot: rows of these are not wanted. NULL: none
+    const uint8_t *ahead;      ///< what will be scanned next: brought into the cache meanwhile. Any address will do
+    size_t ahead_bytes;        ///< how much of it
 } nt_pq_run;
 
 /// Bytes of a block.

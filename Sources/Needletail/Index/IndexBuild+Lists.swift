@@ -33,7 +33,7 @@ extension IndexBuild {
         let isStale = hasChanged(since: known, before, table)
         guard case .lists(_, _, let curves) = index.parameters.content else { preconditionFailure("lists are described as such") }
         var result = result(
-            built, request, isStale ? try measure(built, table) : curves, measuredCount: isStale ? live : known,
+            built, request, isStale ? try measure(built, table) : (curves, nil), measuredCount: isStale ? live : known,
             peakByteCount: peak)
         result.repairedCount = before.deletedCount - (built.header.rowCount - live)
         return result
@@ -52,11 +52,11 @@ extension IndexBuild {
     }
 
     private func result(
-        _ built: IVFPQBuild, _ request: ListRequest, _ curves: [ListCalibration.Curve], measuredCount: Int, peakByteCount: Int
+        _ built: IVFPQBuild, _ request: ListRequest, _ measured: Measured, measuredCount: Int, peakByteCount: Int
     ) -> Built {
         Built(
-            content: .lists(built.header, request: request, curves: curves), measuredCount: measuredCount, peakByteCount: peakByteCount,
-            warnings: built.warnings, arrays: built.contents, owner: built)
+            content: .lists(built.header, request: request, curves: measured.curves), measuredCount: measuredCount,
+            peakByteCount: peakByteCount, measuringSeconds: measured.seconds, warnings: built.warnings, arrays: built.contents, owner: built)
     }
 
     private func source(_ table: TableSnapshot) -> IVFPQSource {
@@ -112,10 +112,13 @@ extension IndexBuild {
         }
     }
 
-    private func measure(_ built: IVFPQBuild, _ table: TableSnapshot) throws(NeedletailError) -> [ListCalibration.Curve] {
+    private typealias Measured = (curves: [ListCalibration.Curve], seconds: Double?)
+
+    private func measure(_ built: IVFPQBuild, _ table: TableSnapshot) throws(NeedletailError) -> Measured {
+        let start = ContinuousClock.now
         let measurement = ListMeasurement(index: sound(built, table), table: table, schema: collection.schema, threads: threads)
         guard let curves = measurement.curves(continues) else { throw cancelled() }
-        return curves
+        return (curves, (ContinuousClock.now - start) / .seconds(1))
     }
 }
 

@@ -87,6 +87,8 @@ struct IndexBuild: Sendable {
         var content: IndexParameters.Content
         var measuredCount: Int
         var peakByteCount: Int
+        /// What it took to measure recall.
+        var measuringSeconds: Double?
         var warnings: [String] = []
         /// Deleted records that a merge took out.
         var repairedCount = 0
@@ -102,8 +104,8 @@ struct IndexBuild: Sendable {
     ) throws(NeedletailError) {
         guard !isCancelled else { throw cancelled() }
         let report = IndexBuildReport(
-            seconds: (ContinuousClock.now - start) / .seconds(1), threads: threads, memoryByteCount: built.peakByteCount,
-            warnings: built.warnings.isEmpty ? nil : built.warnings)
+            seconds: (ContinuousClock.now - start) / .seconds(1), measuringSeconds: built.measuringSeconds, threads: threads,
+            memoryByteCount: built.peakByteCount, warnings: built.warnings.isEmpty ? nil : built.warnings)
         let parameters = IndexParameters(content: built.content, build: report, measuredCount: built.measuredCount)
         let descriptor = try parameters.descriptor()
         progress?(IndexProgress(phase: .installing, done: 0, total: descriptor.coveredCount))

@@ -96,6 +96,9 @@ public struct RecallPoint: Sendable, Hashable, Codable {
 public struct IndexBuildReport: Sendable, Hashable, Codable {
     /// Seconds from the snapshot to the installed index.
     public var seconds: Double
+    /// Those of them in which the recall of lists was measured, when they had been trained and filled; `nil` where it was not, and for
+    /// a graph.
+    public var measuringSeconds: Double?
     /// Threads that built.
     public var threads: Int
     /// The most memory that the build held at a time, in bytes, beyond the file's own map and the write that installed it.
@@ -104,8 +107,9 @@ public struct IndexBuildReport: Sendable, Hashable, Codable {
     public var warnings: [String]?
 
     /// Makes a report.
-    public init(seconds: Double, threads: Int, memoryByteCount: Int, warnings: [String]? = nil) {
+    public init(seconds: Double, measuringSeconds: Double? = nil, threads: Int, memoryByteCount: Int, warnings: [String]? = nil) {
         self.seconds = seconds
+        self.measuringSeconds = measuringSeconds
         self.threads = threads
         self.memoryByteCount = memoryByteCount
         self.warnings = warnings

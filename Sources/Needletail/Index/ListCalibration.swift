@@ -24,7 +24,7 @@ struct ListCalibration: Sendable {
     static let measuredK = [1, 10, 100]
     /// The `nprobe` that are measured, as far as there are lists.
     static let ladder = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1_024]
-    static let refineFactors = [1, 2, 4, 8, 16, 32, 64, 128, 256]
+    static let refineFactors = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024]
     /// More rows than this are not looked at to tell what a factor gives: beyond it, more find hardly more.
     static let maximumCandidates = 6_400
     /// Beyond the greatest k, lists that must be scanned grow with its root: the neighbours' ball grows slower than their number.

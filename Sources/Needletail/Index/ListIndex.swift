@@ -21,7 +21,7 @@ final class ListIndex: Sendable {
             arrays.append(try storage { () throws(StorageError) in try snapshot.array(position) })
         }
         do throws(IVFPQDamage) {
-            lists = try IVFPQIndex(header: header, arrays: arrays, vectors: table.vectors, owner: snapshot)
+            lists = try IVFPQIndex(header: header, arrays: arrays, vectors: table.vectors, advisesPages: nil, owner: snapshot)
         } catch {
             throw .damagedIndex(of: collection, error.description)
         }

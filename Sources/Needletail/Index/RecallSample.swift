@@ -17,15 +17,17 @@ struct RecallSample: @unchecked Sendable {
 
     /// - Parameters:
     ///   - count: The index covers the slots below it; what came later is none of its concern.
+    ///   - queryCount: Records to ask with, at most.
     ///   - depth: Neighbours of each record that are looked for.
     ///   - isExcluded: Slots that are not to be asked with.
     init(
-        _ table: TableSnapshot, _ schema: Schema, count: Int, depth: Int, threads: Int, isExcluded: (Int) -> Bool = { _ in false }
+        _ table: TableSnapshot, _ schema: Schema, count: Int, queryCount: Int = Calibration.maximumQueryCount, depth: Int, threads: Int,
+        isExcluded: (Int) -> Bool = { _ in false }
     ) {
         let vectors = table.vectors, deleted = table.deleted, dimension = schema.dimension, element = schema.element.indexElement
         let liveCount = count - table.deletedCount(in: 0 ..< count)
         // The middles of as many equal stretches of the live slots, or the next one behind.
-        let wanted = min(Calibration.maximumQueryCount, liveCount)
+        let wanted = min(queryCount, liveCount)
         var slots: [Int] = []
         var live = 0
         for slot in 0 ..< count where slots.count < wanted {

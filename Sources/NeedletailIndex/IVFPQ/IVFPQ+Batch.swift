@@ -50,6 +50,8 @@ extension IVFPQIndex {
 
 /// Queries on their way through the lists, on one thread.
 private final class IVFPQPass {
+    /// List numbers by which pages are asked for ahead of the scan.
+    private static let listsAhead = 16
     private let index: IVFPQIndex
     private let vectors: UnsafePointer<Float>
     private let count: Int
@@ -126,6 +128,30 @@ private final class IVFPQPass {
             let spare = FloatMatrix(rows: count, columns: dimension)
             index.transform.rotate(placed.base, count: count, scratch: spare.base)
         }
+        if index.usesCoarseCodes(nprobe: probeCount) {
+            for query in 0 ..< count {
+                let chosen = index.chooseLists(placed[query], scratch, nprobe: probeCount)
+                for i in 0 ..< probeCount { probes[query * probeCount + i] = i < chosen.count ? chosen[i] : .max }
+            }
+        } else {
+            compare(placed)
+        }
+        var state = IVFPQIndex.ScanState(query: nt_pq_query(), offset: 0, step: 0)
+        for query in 0 ..< count {
+            let bytes = tables + query * header.storedSubspaces << header.lookupBits
+            index.makeTable(placed[query], scratch, to: bytes, &state)
+            queries[query].table = UnsafePointer(bytes)
+            queries[query].threshold = .infinity
+            queries[query].center = state.query.center
+            steps[query] = state.step
+            offsets[query] = state.offset
+        }
+    }
+
+    /// Chooses the lists of transformed queries by comparing them with all centroids.
+    private func compare(_ placed: FloatMatrix) {
+        let header = index.header
+        let dimension = header.paddedDimension
         let table = index.centroidTable()
         let tile = CentroidTable.tileRows
         let products = FloatMatrix(rows: tile, columns: header.nlist)
@@ -145,16 +171,6 @@ private final class IVFPQPass {
                 // Only a query of NaN finds fewer.
                 for i in found ..< probeCount { probes[query * probeCount + i] = .max }
             }
-        }
-        var state = IVFPQIndex.ScanState(query: nt_pq_query(), offset: 0, step: 0)
-        for query in 0 ..< count {
-            let bytes = tables + query * header.storedSubspaces << header.lookupBits
-            index.makeTable(placed[query], scratch, to: bytes, &state)
-            queries[query].table = UnsafePointer(bytes)
-            queries[query].threshold = .infinity
-            queries[query].center = state.query.center
-            steps[query] = state.step
-            offsets[query] = state.offset
         }
     }
 
@@ -188,7 +204,16 @@ private final class IVFPQPass {
         }
         withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<nt_pq_query>?.self, capacity: count) { entered in
             guard let entered = entered.baseAddress else { return }
+            var advised = 0
             for list in 0 ..< nlist where starts[list] < starts[list + 1] {
+                if index.advisesPages {
+                    // Some lists ahead of the one that is scanned.
+                    advised = max(advised, list)
+                    while advised < min(nlist, list + Self.listsAhead) {
+                        if starts[advised] < starts[advised + 1] { index.advise(list: advised) }
+                        advised += 1
+                    }
+                }
                 let row = index.lists.row(list)
                 let head = IVFPQList.Head(row)
                 if head.rowCount == 0 { continue }

@@ -34,7 +34,8 @@ extension IVFPQIndex {
         }
         header.appendedCount = appended
         let kept = [centroids, codebookRows, transformRows].map { IVFPQRows(stride: $0.stride, count: $0.count, extending: $0) }
-        return IVFPQBuild(header: header, arrays: kept + [layout.lists, layout.blocks, layout.tails], warnings: [], base: self)
+        let coarse = IVFPQRows(stride: max(coarseRows.stride, 1), count: coarseRows.count, extending: coarseRows)
+        return IVFPQBuild(header: header, arrays: kept + [layout.lists, layout.blocks, layout.tails, coarse], warnings: [], base: self)
     }
 
     /// Whether a fifth of what lists hold is deleted, or of the blocks belongs to none.

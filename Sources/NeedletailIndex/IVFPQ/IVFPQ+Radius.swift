@@ -20,7 +20,8 @@ extension IVFPQIndex {
         var state = prepare(base, scratch, keep: 1)
         state.query.keep = .max
         state.query.threshold = estimateLimit(radius, base, scratch)
-        let probes = chooseLists(scratch, nprobe: nprobe)
+        let probes = chooseLists(scratch.query[0], scratch, nprobe: nprobe)
+        if advisesPages { for probe in probes { advise(list: Int(nt_key_slot(probe))) } }
         var run = emptyRun(allowed, deleted)
         let (offset, step) = (state.offset, state.step)
         withUnsafeMutablePointer(to: &state.query) { query in

@@ -36,7 +36,7 @@ extension IVFPQIndex {
         let keep = keepCount(parameters)
         scratch.reserve(keys: keep)
         var state = prepare(base, scratch, keep: keep)
-        let probes = chooseLists(scratch, nprobe: parameters.nprobe)
+        let probes = chooseLists(scratch.query[0], scratch, nprobe: parameters.nprobe)
         scan(probes, &state, mask: SlotMask(allowed: allowed, deleted: deleted, count: header.count), allowed, deleted, &statistics)
         return finish(&state.query, base, parameters, scratch, &statistics)
     }
@@ -58,21 +58,15 @@ extension IVFPQIndex {
     /// Prepares a query for a list at `distance`. False where no row of it can be near enough.
     @inline(__always)
     static func enter(_ query: UnsafeMutablePointer<nt_pq_query>, _ head: IVFPQList.Head, distance: Float, offset: Float, step: Float) -> Bool {
-        let unit = step * IVFPQList.unit(head)
+        let unit = step * IVFPQList.unit(scaleStep: head.scaleStep)
         // The center is 0 but where rows have scales.
         return nt_pq_enter(query, distance + offset + head.termLeast - unit * Float(query.pointee.center), unit, head.termStep)
     }
 
-    /// Transforms a query, compares it with all centroids and makes its table.
+    /// Transforms a query and makes its table.
     func prepare(_ query: UnsafePointer<Float>, _ scratch: IVFPQScratch, keep: Int) -> ScanState {
         transform.place(query: query, to: scratch.query[0])
         transform.rotate(scratch.query[0], count: 1, scratch: scratch.query[1])
-        var prepared = nt_query(vector: UnsafeRawPointer(scratch.query[0]), dimension: header.paddedDimension, inverse_norm: 0)
-        for chunk in 0 ..< centroids.chunkCount {
-            let first = chunk << centroids.shift
-            let count = min(1 << centroids.shift, header.nlist - first)
-            if count > 0 { centroidKernels.many(&prepared, centroids.pointers[chunk], centroids.stride, nil, count, scratch.coarse.base + first) }
-        }
         var state = ScanState(query: nt_pq_query(), offset: 0, step: 0)
         makeTable(scratch.query[0], scratch, to: scratch.table, &state)
         state.query.keep = UInt32(keep)
@@ -99,9 +93,28 @@ extension IVFPQIndex {
         state.query.count = 0
     }
 
-    /// The lists nearest to the query, nearest first: their keys.
-    func chooseLists(_ scratch: IVFPQScratch, nprobe: Int) -> UnsafeMutableBufferPointer<UInt64> {
+    /// Whether so many lists are found by the centroids' codes: where most lists are wanted, they would leave few out.
+    func usesCoarseCodes(nprobe: Int) -> Bool { coarseSearch != nil && IVFPQCoarseCodes.candidates(nprobe) * 4 <= header.nlist }
+
+    /// The lists nearest to a transformed query, nearest first: their keys.
+    func chooseLists(_ query: UnsafePointer<Float>, _ scratch: IVFPQScratch, nprobe: Int) -> UnsafeMutableBufferPointer<UInt64> {
         let wanted = max(1, min(nprobe, header.nlist))
+        var prepared = nt_query(vector: UnsafeRawPointer(query), dimension: header.paddedDimension, inverse_norm: 0)
+        if let coarseSearch, usesCoarseCodes(nprobe: wanted) {
+            var found = coarseSearch.candidates(query, wanted: IVFPQCoarseCodes.candidates(wanted), scratch)
+            var rows = centroids.rows
+            found = centroidKernels.scan_slots(&prepared, &rows, scratch.candidates, found, .infinity, scratch.probes)
+            let least = min(wanted, found)
+            if least > 0, least < found { nt_least_keys(scratch.probes, found, least) }
+            var probes = UnsafeMutableBufferPointer(start: scratch.probes, count: least)
+            probes.sort()
+            return probes
+        }
+        for chunk in 0 ..< centroids.chunkCount {
+            let first = chunk << centroids.shift
+            let count = min(1 << centroids.shift, header.nlist - first)
+            if count > 0 { centroidKernels.many(&prepared, centroids.pointers[chunk], centroids.stride, nil, count, scratch.coarse.base + first) }
+        }
         let capacity = scratch.reserve(probes: wanted)
         let found = nt_least_values(scratch.coarse.base, header.nlist, wanted, scratch.probes, capacity)
         var probes = UnsafeMutableBufferPointer(start: scratch.probes, count: found)
@@ -113,18 +126,21 @@ extension IVFPQIndex {
         _ probes: UnsafeMutableBufferPointer<UInt64>, _ state: inout ScanState, mask: SlotMask, _ allowed: UnsafeBufferPointer<UInt64>?,
         _ deleted: UnsafeBufferPointer<UInt64>?, _ statistics: inout IVFPQStatistics
     ) {
+        if advisesPages { for probe in probes { advise(list: Int(nt_key_slot(probe))) } }
+        for probe in probes { nt_prefetch(lists.row(Int(nt_key_slot(probe))), IVFPQList.stride) }
         var run = emptyRun(allowed, deleted)
         let (offset, step) = (state.offset, state.step)
         withUnsafeMutablePointer(to: &state.query) { query in
             var pointer: UnsafeMutablePointer<nt_pq_query>? = query
-            for probe in probes {
+            for (rank, probe) in probes.enumerated() {
                 let row = lists.row(Int(nt_key_slot(probe)))
                 let head = IVFPQList.Head(row)
                 if head.rowCount == 0 { continue }
                 guard Self.enter(query, head, distance: nt_key_distance(probe), offset: offset, step: step) else { continue }
                 statistics.lists += 1
                 statistics.codes += head.rowCount
-                scan(row, head, &run, &pointer, count: 1)
+                let next = rank + 1 < probes.count ? lists.row(Int(nt_key_slot(probes[rank + 1]))) : nil
+                scan(row, head, &run, &pointer, count: 1, next: next)
             }
         }
     }
@@ -141,12 +157,16 @@ extension IVFPQIndex {
     }
 
     /// Offers a list to queries that have entered it.
+    ///
+    /// - Parameter next: The list that will be scanned next, if it lies elsewhere in memory: it is brought into the cache meanwhile, its
+    ///   blocks with this one's blocks, its tail with this one's tail.
     @inline(__always)
     func scan(
         _ row: UnsafeRawPointer, _ head: IVFPQList.Head, _ run: inout nt_pq_run,
-        _ queries: UnsafePointer<UnsafeMutablePointer<nt_pq_query>?>, count: Int
+        _ queries: UnsafePointer<UnsafeMutablePointer<nt_pq_query>?>, count: Int, next: UnsafeRawPointer? = nil
     ) {
         var left = head.rowCount
+        if let next { lookAhead(&run, toBlocksOf: next) }
         for number in 0 ..< head.runCount {
             var (first, blockCount) = IVFPQList.run(row, number)
             left -= blockCount * IVFPQHeader.blockRows
@@ -163,11 +183,31 @@ extension IVFPQIndex {
             }
         }
         guard left > 0 else { return }
+        if let next { lookAhead(&run, toTailOf: next) }
         run.blocks = tails.row(head.tailFirst).assumingMemoryBound(to: UInt8.self)
         run.stride = 0
         run.width = UInt32(IVFPQList.tailUnits(left) * IVFPQHeader.tailRows)
         run.rows = left
         scan(&run, queries, count: count)
+    }
+
+    /// The first full blocks, as far as they neighbour each other.
+    @inline(__always)
+    private func lookAhead(_ run: inout nt_pq_run, toBlocksOf row: UnsafeRawPointer) {
+        run.ahead_bytes = 0
+        guard IVFPQList.Head(row).runCount > 0 else { return }
+        let (first, blockCount) = IVFPQList.run(row, 0)
+        run.ahead = blocks.row(first).assumingMemoryBound(to: UInt8.self)
+        run.ahead_bytes = min(blockCount, (1 << blocks.shift) - first & ((1 << blocks.shift) - 1)) * blocks.stride
+    }
+
+    @inline(__always)
+    private func lookAhead(_ run: inout nt_pq_run, toTailOf row: UnsafeRawPointer) {
+        let head = IVFPQList.Head(row)
+        // What is left over is less than a block, however many there are.
+        let units = IVFPQList.tailUnits(head.rowCount % IVFPQHeader.blockRows)
+        run.ahead_bytes = units * tails.stride
+        if units > 0 { run.ahead = tails.row(head.tailFirst).assumingMemoryBound(to: UInt8.self) }
     }
 
     @inline(__always)
@@ -209,6 +249,7 @@ extension IVFPQIndex {
     ) -> Int {
         let slots = scratch.slots
         for i in 0 ..< count { slots[i] = nt_key_slot(keys[i]) }
+        if advisesPages { advise(vectors: slots, count: count) }
         let prepared = PreparedQueries(vector, count: 1, dimension: header.dimension, metric: header.metric, element: header.element)
         var rows = vectors.rows
         return kernels.scan_slots(prepared.queries, &rows, slots, count, threshold, keys)

@@ -32,6 +32,6 @@ extension IVFPQIndex {
         } catch {
             throw IVFPQDamage(error)
         }
-        try self.init(header: header, arrays: arrays, vectors: vectors, owner: index)
+        try self.init(header: header, arrays: arrays, vectors: vectors, advisesPages: nil, owner: index)
     }
 }

@@ -31,7 +31,8 @@ extension IVFPQBuilder {
             metric: source.metric, element: source.element, dimension: source.dimension, nlist: options.nlist, code: options.code,
             subspaces: options.subspaces, isRotated: options.rotates)
         let rows = source.vectors.count
-        let codewordRows = min(rows, ProductQuantizer.sampleCount(bits: options.bits))
+        var codewordRows = 0
+        if case .pq(let bits) = options.code { codewordRows = min(rows, ProductQuantizer.sampleCount(bits: bits)) }
         let sampled = min(rows, max(options.nlist * pointsPerList, codewordRows))
         let row = header.paddedDimension * 4
         // The sample, its clusters, the residuals of a part of it, and those rotated.

@@ -63,10 +63,13 @@ package struct IVFPQBuilder {
         header.rowCount = encoded.rowCount
         header.trainingError = encoded.assignmentError
         header.quantizationError = encoded.quantizationError
+        let coarse = model.coarseCodes()
+        header.coarse = coarse.codes
         let layout = try IVFPQLayout(header, encoded, crew: crew)
         crew.report("lists", 1)
         let arrays = [
             IVFPQRows(model.centroids), IVFPQRows(model.codebookRows), IVFPQRows(model.transformRows), layout.lists, layout.blocks, layout.tails,
+            coarse.rows,
         ]
         return IVFPQBuild(header: header, arrays: arrays, warnings: warnings)
     }

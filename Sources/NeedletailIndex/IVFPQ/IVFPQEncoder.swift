@@ -69,7 +69,7 @@ struct IVFPQEncoder {
         errors.initialize(repeating: (0, 0, 0), count: max(pieces, 1))
         defer { errors.deallocate() }
         let scratches = (0 ..< crew.threads).map { _ in
-            Workspace(rows: piece, dimension: header.paddedDimension, products: table.scratchCount, subspaces: header.subspaces)
+            Workspace(rows: piece, dimension: header.paddedDimension, products: table.scratchCount, subspaces: header.subspaces, code: header.code)
         }
         try crew.forEach(slots.count, piece: piece, phase: "encoding") { worker, range in
             errors[range.lowerBound / piece] = encode(range, result, table, scratches[worker], failed)
@@ -91,10 +91,9 @@ struct IVFPQEncoder {
         let labels: UnsafeMutablePointer<UInt32>
         let numbers: UnsafeMutablePointer<Int>
         let codes: UnsafeMutablePointer<UInt8>
-        /// Codes of single components, 16-byte aligned.
-        let components: UnsafeMutablePointer<UInt8>
+        let coder: RaBitQCoder?
 
-        init(rows count: Int, dimension: Int, products productCount: Int, subspaces: Int) {
+        init(rows count: Int, dimension: Int, products productCount: Int, subspaces: Int, code: IVFPQCode) {
             rows = FloatMatrix(rows: count, columns: dimension)
             spare = FloatMatrix(rows: count, columns: dimension)
             products = FloatMatrix(rows: 1, columns: productCount)
@@ -102,14 +101,13 @@ struct IVFPQEncoder {
             labels = .allocate(capacity: count)
             numbers = .allocate(capacity: count)
             codes = .allocate(capacity: subspaces)
-            components = UnsafeMutableRawPointer.allocate(byteCount: dimension, alignment: 64).bindMemory(to: UInt8.self, capacity: dimension)
+            if case .rabitq(let bits) = code { coder = RaBitQCoder(bits: bits, dimension: dimension) } else { coder = nil }
         }
 
         deinit {
             labels.deallocate()
             numbers.deallocate()
             codes.deallocate()
-            components.deallocate()
         }
     }
 
@@ -132,7 +130,7 @@ struct IVFPQEncoder {
             work.rows.base, stride: dimension, rowCount: count, labels: work.labels, distances: work.distances.base, scratch: work.products.base)
         var errors = (rows: count, assignment: 0.0, quantization: 0.0)
         var book = model.quantizer.book
-        let term = IVFPQTerm(metric: header.metric, closeness: header.closeness)
+        let term = IVFPQTerm(metric: header.metric, closeness: header.closeness, code: header.codeKind)
         for row in 0 ..< count {
             let vector = work.rows[row], number = work.numbers[row]
             let centroid = model.centroids[Int(work.labels[row])]
@@ -140,7 +138,8 @@ struct IVFPQEncoder {
             for i in 0 ..< dimension { vector[i] -= centroid[i] }
             let decoded = work.spare.base
             if let scales = result.scales {
-                scales[number] = quantize(vector, work, to: decoded)
+                scales[number] = work.coder?.encode(vector, to: result.codes + number * header.codeByteCount) ?? 0
+                work.coder?.decode(scale: scales[number], to: decoded)
             } else {
                 nt_pq_encode(&book, vector, dimension, 1, work.codes)
                 model.quantizer.decode(work.codes, to: decoded)
@@ -157,34 +156,16 @@ struct IVFPQEncoder {
             result.terms[number] = term.value(growth: growth, lean: lean, error: quantization)
             errors.assignment += Double(assignment)
             errors.quantization += Double(quantization)
-            pack(work.codes, to: result.codes + number * header.codeByteCount)
+            if !header.hasScales { pack(work.codes, to: result.codes + number * header.codeByteCount) }
         }
         return errors
-    }
-
-    /// A residual's code by RaBitQ, one byte a subspace, and what it stands for. Returns the scale ρ = ‖r‖² / ⟨g, r⟩ of the
-    /// grid point g that is nearest to r by direction, so that what is left is at right angles to r: with q in a random direction
-    /// from there, ρ⟨g, q⟩ is right on average.
-    private func quantize(_ residual: UnsafePointer<Float>, _ work: Workspace, to decoded: UnsafeMutablePointer<Float>) -> Float {
-        let header = model.header
-        let dimension = header.paddedDimension, bits = header.bits, width = header.width
-        let product = nt_rabitq_current().pointee.quantize(residual, dimension, UInt32(bits), work.components)
-        for m in 0 ..< header.subspaces {
-            var code: UInt8 = 0
-            for i in 0 ..< width { code |= work.components[m * width + i] << UInt8(i * bits) }
-            work.codes[m] = code
-        }
-        let scale = product > 0 ? Float(nt_sqnorm_f32(residual, dimension)) / product : 0
-        let center = Float((1 << bits) - 1) / 2
-        for i in 0 ..< dimension { decoded[i] = scale * (Float(work.components[i]) - center) }
-        return scale
     }
 
     /// Codes of one byte a subspace into the bytes of a block.
     private func pack(_ codes: UnsafePointer<UInt8>, to bytes: UnsafeMutablePointer<UInt8>) {
         let header = model.header
         let subspaces = header.subspaces
-        if header.lookupBits == 8 {
+        if header.bits == 8 {
             bytes.update(from: codes, count: subspaces)
             if subspaces < header.storedSubspaces { bytes[subspaces] = 0 }
             return

@@ -19,6 +19,9 @@ package struct IVFPQHeader: Codable, Sendable, Hashable {
     /// Under RaBitQ also of the rotation.
     package var seed: UInt64
 
+    /// Of the centroids' own codes; nil where lists are few.
+    package var coarse: IVFPQCoarseCodes?
+
     /// Slots covered: 0 ..< count.
     package var count = 0
     /// Rows in lists: slots that were not deleted when they were put in.
@@ -113,7 +116,7 @@ package struct IVFPQHeader: Codable, Sendable, Hashable {
     var isValid: Bool {
         (1 ... 65_536).contains(dimension) && (1 ... Self.nlistLimit).contains(nlist) && code.isPossible && hasValidSubspaces
             && (0 ... Int(UInt32.max)).contains(count)
-            && (0 ... count).contains(rowCount) && unusedBlockCount >= 0
+            && (0 ... count).contains(rowCount) && unusedBlockCount >= 0 && coarse?.isValid != false && coarseForm?.hasValidSubspaces != false
     }
 
     private var hasValidSubspaces: Bool {
@@ -138,6 +141,8 @@ package enum IVFPQArray: Int, CaseIterable, Sendable {
     case blocks = 4
     /// The last rows of all lists, fewer than 64 each: a block of 8, 16 … 64 rows takes 1 to 8 rows of this array, in one chunk.
     case tails = 5
+    /// Codes of the centroids in blocks of 64, if the header has `coarse`.
+    case coarse = 6
 }
 
 /// Why a stored index cannot be used: its header and arrays contradict each other.

@@ -20,6 +20,8 @@ package final class IVFPQIndex: @unchecked Sendable {
     let tails: ChunkedRows
     let codebookRows: ChunkedRows
     let transformRows: ChunkedRows
+    let coarseRows: ChunkedRows
+    let coarseSearch: IVFPQCoarseSearch?
     let quantizer: ProductQuantizer
     let transform: IVFPQTransform
     let kernels: nt_distance
@@ -32,23 +34,30 @@ package final class IVFPQIndex: @unchecked Sendable {
     /// What a sum and a term may be together, and what is left to the sum.
     static let sumLimit = 65_535
     static let tableLimit = 49_152
+    /// Whether searches ask for pages before they read them: see `PageAdvice`.
+    let advisesPages: Bool
     private let owner: (any Sendable & AnyObject)?
     private let packedCentroids = Mutex<CentroidTable?>(nil)
 
     /// - Parameters:
     ///   - arrays: by ``IVFPQArray``.
     ///   - vectors: valid as long as this object is used.
+    ///   - advisesPages: whether searches ask for pages before they read them; nil: where there is not memory for all.
     ///   - owner: what keeps the arrays where they are, an `IndexSnapshot` or a build; held as long as this object.
-    package init(header: IVFPQHeader, arrays: [ChunkedRows], vectors: VectorBlocks, owner: (any Sendable & AnyObject)?) throws(IVFPQDamage) {
+    package init(
+        header: IVFPQHeader, arrays: [ChunkedRows], vectors: VectorBlocks, advisesPages: Bool? = false, owner: (any Sendable & AnyObject)?
+    ) throws(IVFPQDamage) {
         self.owner = owner
         scratches = ScratchPool { IVFPQScratch(header) }
         guard header.isValid else { throw IVFPQDamage("a value of the header is out of its range") }
         guard arrays.count >= IVFPQArray.allCases.count else { throw IVFPQDamage("an array of the index is missing") }
         self.header = header
         self.vectors = vectors
+        self.advisesPages = advisesPages ?? Self.exceedsMemory(
+            byteCount: vectors.count * vectors.stride + arrays.reduce(0) { $0 + $1.count * $1.stride })
         func array(_ which: IVFPQArray, count: Int, stride: Int) throws(IVFPQDamage) -> ChunkedRows {
             let rows = arrays[which.rawValue]
-            guard rows.count >= count, rows.count == 0 || rows.stride == stride else {
+            guard rows.count >= count, count == 0 && which == .coarse || rows.count == 0 || rows.stride == stride else {
                 throw IVFPQDamage("array \(which) holds \(rows.count) rows of \(rows.stride) bytes, not \(count) of \(stride)")
             }
             return rows
@@ -62,6 +71,12 @@ package final class IVFPQIndex: @unchecked Sendable {
         tails = try array(.tails, count: 0, stride: header.tailStride)
         let books = try array(.codebooks, count: header.codebookCount, stride: header.codebookStride)
         let rows = try array(.transform, count: 1 + (header.isRotated ? header.paddedDimension : 0), stride: header.centroidStride)
+
+        let coarse = try array(
+            .coarse, count: header.coarse == nil ? 0 : (header.nlist + IVFPQHeader.blockRows - 1) / IVFPQHeader.blockRows,
+            stride: header.coarseForm?.blockStride ?? 1)
+        coarseRows = coarse
+        coarseSearch = IVFPQCoarseSearch(header, blocks: coarse)
 
         codebookRows = books
         transformRows = rows
@@ -109,16 +124,19 @@ package final class IVFPQIndex: @unchecked Sendable {
                 head.termLeast.isFinite, head.termStep.isFinite, head.termStep >= 0, head.scaleStep.isFinite, head.scaleStep >= 0
             else { throw IVFPQDamage("list \(number) does not fit the tails") }
             rowCount += head.rowCount
-            leastStep = max(leastStep, 255 * head.termStep / (Float(Self.sumLimit - Self.tableLimit) * IVFPQList.unit(head)))
+            leastStep = max(leastStep, Self.leastStep(termStep: head.termStep, unit: IVFPQList.unit(scaleStep: head.scaleStep)))
         }
         guard rowCount == header.rowCount else { throw IVFPQDamage("the lists hold \(rowCount) rows, not \(header.rowCount)") }
         return leastStep
     }
 
+    /// The least step of a table with which terms of such steps fit beside its sums.
+    static func leastStep(termStep: Float, unit: Float) -> Float { 255 * termStep / (Float(sumLimit - tableLimit) * unit) }
+
     /// Bytes of all arrays.
     package var byteCount: Int {
         header.nlist * (header.centroidStride + IVFPQList.stride) + header.codebookStride * header.codebookCount
-            + blocks.count * blocks.stride + tails.count * tails.stride
+            + blocks.count * blocks.stride + tails.count * tails.stride + coarseRows.count * coarseRows.stride
     }
 
     /// Rows of each list, those included that have been deleted since they were put in.

@@ -77,7 +77,7 @@ struct IVFPQList {
 
     /// What a table's entries count in the list, before rows' scales as 256ths: a step of distance for a step of the table.
     @inline(__always)
-    static func unit(_ head: Head) -> Float { head.scaleStep > 0 ? 256 * head.scaleStep : 1 }
+    static func unit(scaleStep: Float) -> Float { scaleStep > 0 ? 256 * scaleStep : 1 }
 
     @inline(__always)
     static func run(_ row: UnsafeRawPointer, _ number: Int) -> (first: Int, count: Int) {

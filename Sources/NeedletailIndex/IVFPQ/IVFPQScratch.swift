@@ -10,6 +10,9 @@ final class IVFPQScratch: @unchecked Sendable {
     let values: FloatMatrix
     let table: UnsafeMutablePointer<UInt8>
     private(set) var probes: UnsafeMutablePointer<UInt64>
+    /// Lists whose exact distance is computed.
+    private(set) var candidates: UnsafeMutablePointer<UInt32>
+    private var coarseTable: CoarseTable?
     private var probeCapacity: Int
     private(set) var keys: UnsafeMutablePointer<UInt64>
     private(set) var keyCapacity: Int
@@ -22,6 +25,7 @@ final class IVFPQScratch: @unchecked Sendable {
         table = .allocate(capacity: header.storedSubspaces << header.lookupBits)
         probeCapacity = 256
         probes = .allocate(capacity: probeCapacity)
+        candidates = .allocate(capacity: probeCapacity)
         keyCapacity = 512
         keys = .allocate(capacity: keyCapacity)
         slots = .allocate(capacity: keyCapacity)
@@ -30,8 +34,32 @@ final class IVFPQScratch: @unchecked Sendable {
     deinit {
         table.deallocate()
         probes.deallocate()
+        candidates.deallocate()
         keys.deallocate()
         slots.deallocate()
+    }
+
+    /// A query as the centroids' codes see it, and its table.
+    final class CoarseTable {
+        let query: FloatMatrix
+        let values: FloatMatrix
+        let table: UnsafeMutablePointer<UInt8>
+
+        init(_ form: IVFPQHeader) {
+            query = FloatMatrix(rows: 1, columns: form.paddedDimension)
+            values = FloatMatrix(rows: form.subspaces, columns: 16)
+            table = .allocate(capacity: form.subspaces * 16)
+        }
+
+        deinit { table.deallocate() }
+    }
+
+    /// Made when the first search asks.
+    func coarseTable(_ form: IVFPQHeader) -> CoarseTable {
+        if let coarseTable { return coarseTable }
+        let made = CoarseTable(form)
+        coarseTable = made
+        return made
     }
 
     /// Room for so many lists to be chosen.
@@ -40,6 +68,8 @@ final class IVFPQScratch: @unchecked Sendable {
         if needed > probeCapacity {
             probes.deallocate()
             probes = .allocate(capacity: needed)
+            candidates.deallocate()
+            candidates = .allocate(capacity: needed)
             probeCapacity = needed
         }
         return probeCapacity
