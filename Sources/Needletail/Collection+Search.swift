@@ -38,6 +38,7 @@ extension Collection {
             k: k, recall: recall, efSearch: efSearch, nprobe: nprobe, refineFactor: refineFactor, isExact: exact, threads: threads)
         try request.validate()
         try check(query: vector)
+        database.queries.note(vector, of: tableID)
         let search = try SearchExecution(self, filter, fields)
         let (neighbors, plan) = try search.nearest(to: vector, k: k, plan: search.plan(request), threads: threads)
         return try search.results(neighbors, plan)
@@ -130,6 +131,7 @@ extension Collection {
                 throw error
             }
             queries.append(contentsOf: vector)
+            database.queries.note(vector, of: tableID)
         }
         let search = try SearchExecution(self, filter, fields)
         let plan = try search.plan(request)

@@ -37,12 +37,7 @@ public struct Collection: Sendable {
             let known = names.isEmpty ? "it has none yet" : "there are: " + names.joined(separator: ", ")
             throw NeedletailError(.unknownCollection, "\(database.path) has no collection '\(name)'; \(known)", path: database.path)
         }
-        let schema = try Schema(decoding: table.descriptor.userInfo, collection: name, path: database.path)
-        guard schema.describes(table.descriptor) else {
-            throw NeedletailError(
-                .corrupt, "the schema of collection '\(name)' in \(database.path) contradicts its table. Restore the file from a backup",
-                path: database.path)
-        }
+        let schema = try database.schemas.schema(of: table.descriptor, path: database.path)
         self.init(database: database, name: name, schema: schema, tableID: table.descriptor.id, pinned: pinned ? snapshot : nil)
     }
 

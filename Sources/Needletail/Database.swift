@@ -1,5 +1,6 @@
 import Foundation
 import NeedletailStorage
+import Synchronization
 
 /// A database: one file (and its lock file) with any number of collections.
 ///
@@ -49,6 +50,10 @@ public final class Database: Sendable {
     let indexes = IndexRegistry()
     /// What is known of the columns of collections.
     let statistics = StatisticsRegistry()
+    /// Their schemas.
+    let schemas = SchemaCache()
+    /// The queries that collections were allowed to keep.
+    let queries = QuerySampleRegistry()
 
     /// Opens a database file.
     ///
@@ -170,6 +175,23 @@ extension Schema {
     func describes(_ table: TableDescriptor) -> Bool {
         (1 ... Schema.maximumDimension).contains(dimension) && vectorByteCount == table.vectorByteCount
             && fields.map(\.type.columnType) == table.columns.map(\.type)
+    }
+}
+
+/// Schemas decoded once: a statement asks for its collection anew each time, and parsing JSON would be most of a fast one.
+final class SchemaCache: Sendable {
+    private let known = Mutex<[UInt32: (encoded: Data, schema: Schema)]>([:])
+
+    /// The schema of a table, checked against it.
+    func schema(of table: TableDescriptor, path: String) throws(NeedletailError) -> Schema {
+        if let known = known.withLock({ $0[table.id] }), known.encoded == table.userInfo { return known.schema }
+        let schema = try Schema(decoding: table.userInfo, collection: table.name, path: path)
+        guard schema.describes(table) else {
+            throw NeedletailError(
+                .corrupt, "the schema of collection '\(table.name)' in \(path) contradicts its table. Restore the file from a backup", path: path)
+        }
+        known.withLock { $0[table.id] = (table.userInfo, schema) }
+        return schema
     }
 }
 

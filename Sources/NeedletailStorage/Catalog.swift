@@ -101,6 +101,7 @@ extension Transaction {
         }
         for array in table.columnArrays { try deleteAll(databases.dictionary, prefix: array) }
         for database in [databases.tails, databases.ids, databases.records] { try deleteAll(database, prefix: table.id) }
+        try removeStatistics(of: table.id)
         try delete(databases.catalog, tableKey(table.name))
     }
 }

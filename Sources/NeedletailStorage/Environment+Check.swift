@@ -60,6 +60,9 @@ extension Environment {
         for table in try transaction.tablesWithIndexes() where !tables.contains(table) {
             findings.append(CheckFinding(table: "", message: "the catalog has indexes of number \(table), which no table owns"))
         }
+        for table in try transaction.tablesWithStatistics() where !tables.contains(table) {
+            findings.append(CheckFinding(table: "", message: "the catalog has statistics of number \(table), which no table owns"))
+        }
         return findings
     }
 }
@@ -99,6 +102,7 @@ struct TableCheck {
         try checkIdentifiers()
         try checkRecords()
         try checkIndexes()
+        try checkStatistics()
     }
 
     /// Every chunk's checksum.

@@ -45,6 +45,11 @@ struct FlatIndexTests {
                     let radius = index.search(within: found.last?.distance ?? 0, of: query, allowed: allowed, deleted: deleted)
                     #expect(Array(radius.prefix(found.count)) == found)
                     if let last = found.last { #expect(radius.allSatisfy { $0.distance <= last.distance }) }
+                    // By a list of slots it is the same.
+                    let slots = (0 ..< shape.count).filter { slot in
+                        (allowed?.contains(slot) ?? true) && !(deleted?.contains(slot) ?? false)
+                    }.map { UInt32($0) }
+                    #expect(index.search(query, k: k, slots: slots) == found)
                 }
             }
         }

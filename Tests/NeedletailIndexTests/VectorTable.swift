@@ -118,6 +118,10 @@ extension FlatIndex {
         }
     }
 
+    func search(_ query: [Float], k: Int, slots: [UInt32]) -> [Neighbor] {
+        query.withUnsafeBufferPointer { query in slots.withUnsafeBufferPointer { search(query, k: k, slots: $0) } }
+    }
+
     func search(
         within radius: Float, of query: [Float], limit: Int? = nil, from first: Int = 0, allowed: Bitmap? = nil,
         deleted: Bitmap? = nil, threads: Int = 1

@@ -37,6 +37,9 @@ final class MatchingSlots: Sendable {
         return list.storeIfNil(List(bitmap.slots))
     }
 
+    /// Whether so few of all slots match that they are found by their list in less time than in the bitmap.
+    static func areFew(_ count: Int, of slotCount: Int) -> Bool { 128 * count <= slotCount }
+
     /// Bytes that it takes, with its list.
     var byteCount: Int { 8 * bitmap.words.count + 4 * bitmap.count + 256 }
 

@@ -141,7 +141,10 @@ struct SearchExecution {
     ) -> [Neighbor] {
         work.exactRows += candidateCount
         return work.time(\.exactMicroseconds) { _ in
-            view.flat.search(query, k: k, allowed: allowed, deleted: deleted, threads: threads)
+            if let matching, MatchingSlots.areFew(matching.count, of: table.slotCount) {
+                return matching.slots().slots.withUnsafeBufferPointer { view.flat.search(query, k: k, slots: $0) }
+            }
+            return view.flat.search(query, k: k, allowed: allowed, deleted: deleted, threads: threads)
         }
     }
 

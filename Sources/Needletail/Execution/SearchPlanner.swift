@@ -33,11 +33,11 @@ struct SearchFacts: Sendable {
         /// The graph, which knows what a filter costs it.
         var graph: HNSWGraph
         var calibration: GraphCalibration
-        /// What the machine's inner loops cost; measured at the first use.
-        var kernels: KernelCosts {
+        /// What the machine's inner loops cost, as far as known.
+        var kernels: KernelCosts { shape.kernels(isQuantized: graph.header.quantization != .none) }
+        var shape: VectorShape {
             let header = graph.header
             return VectorShape(metric: header.metric, element: header.element, dimension: header.dimension, degree: header.degree)
-                .kernels(isQuantized: header.quantization != .none)
         }
     }
 
@@ -52,7 +52,7 @@ struct SearchFacts: Sendable {
         var vectorByteCount: Int
         var calibration: ListCalibration
         var shape: VectorShape
-        /// What the machine's inner loops cost; measured at the first use.
+        /// What the machine's inner loops cost, as far as known.
         var kernels: KernelCosts { shape.kernels() }
 
         /// What a search costs, in distances of a scan: one from each centroid; the bytes of the codes in the lists, which a scan reads
@@ -76,14 +76,28 @@ struct VectorShape: Sendable {
     /// Of a graph.
     var degree = 32
 
-    /// What the machine's inner loops cost; measured at the first use.
+    /// What the machine's inner loops cost, as far as known: measured in the background at the first use.
     func kernels(isQuantized: Bool = true) -> KernelCosts {
-        KernelCosts.measured(metric: metric, element: element, dimension: dimension, degree: degree, isQuantized: isQuantized)
+        KernelCosts.current(metric: metric, element: element, dimension: dimension, degree: degree, isQuantized: isQuantized)
+    }
+
+    /// Waits until that has been measured.
+    func measureKernels() {
+        _ = KernelCosts.measured(metric: metric, element: element, dimension: dimension, degree: degree, isQuantized: true)
     }
 }
 
 extension SearchFacts {
-    /// What the machine's inner loops cost; measured at the first use.
+    /// Waits until it has been measured what the machine's inner loops cost.
+    func measureKernels() {
+        switch index {
+        case .graph(let graph): graph.shape.measureKernels()
+        case .lists(let lists): lists.shape.measureKernels()
+        case nil: shape.measureKernels()
+        }
+    }
+
+    /// What the machine's inner loops cost, as far as known.
     var kernels: KernelCosts { shape.kernels() }
 
     /// The share of records that pass the filter.

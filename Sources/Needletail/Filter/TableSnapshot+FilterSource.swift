@@ -24,7 +24,7 @@ extension TableSnapshot: FilterSource {
     /// Below so many rows a scan is over before the index has been found.
     private static let leastRowsForOrder = 1 << 15
     /// A scan reads so many values in the time in which an entry of the index sets a bit.
-    private static let scannedPerEntry = 6
+    static let scannedPerEntry = 6
 
     package func hasOrder(column: Int) -> Bool { orderedCount >= Self.leastRowsForOrder && descriptor.columns[column].isOrdered }
 

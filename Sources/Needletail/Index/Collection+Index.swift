@@ -29,7 +29,10 @@ extension Collection {
         progress: (@Sendable (IndexProgress) -> Void)? = nil
     ) async throws(NeedletailError) -> IndexInformation {
         try description.validate(dimension: schema.dimension)
-        return try await IndexBuild(self, threads: threads, memoryLimit: memoryLimit, progress: progress).create(description)
+        let information = try await IndexBuild(self, threads: threads, memoryLimit: memoryLimit, progress: progress).create(description)
+        // Nothing but the speed of searches hangs on it.
+        try? await refreshStatistics()
+        return information
     }
 
     /// Removes the collection's index. Searches compare every record from then on.
@@ -59,6 +62,8 @@ extension Collection {
     /// An IVF-PQ index is trained anew, by the parameters that it was created with, where records that came later are other ones
     /// than those it was trained on, or many times as many: ``OptimizeReport/retraining`` tells.
     ///
+    /// Where the collection keeps its queries (``keepQueries(_:)``), the recall of a graph is measured with them too.
+    ///
     /// The parameters, and what is thrown besides, are those of ``createIndex(_:threads:memoryLimit:progress:)``.
     /// - Returns: What was done; nothing, where the index is up to date.
     /// - Throws: `unknownIndex` where the collection has none.
@@ -66,10 +71,15 @@ extension Collection {
     public func optimize(
         threads: Int? = nil, memoryLimit: Int? = nil, progress: (@Sendable (IndexProgress) -> Void)? = nil
     ) async throws(NeedletailError) -> OptimizeReport {
-        // What is known of the fields is found out anew too, when it is next asked for.
-        database.statistics.forget(tableID)
-        let report = try await IndexBuild(self, threads: threads, memoryLimit: memoryLimit, progress: progress).optimize()
+        var report = try await IndexBuild(self, threads: threads, memoryLimit: memoryLimit, progress: progress).optimize()
+        let queries = database.queries.queries(of: tableID)
+        if queries.count >= Self.leastSampledQueries {
+            try await IndexBuild(self, threads: threads, memoryLimit: memoryLimit, progress: progress).calibrate(with: queries)
+            if let index = try index() { report.index = index }
+        }
         try await bringOrderUpToDate()
+        // What is known of the fields is found out anew too; nothing but the speed of searches hangs on it.
+        try? await refreshStatistics()
         return report
     }
 

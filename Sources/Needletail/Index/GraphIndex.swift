@@ -98,6 +98,7 @@ final class GraphIndex: Sendable {
         information.m = header.m
         information.efConstruction = header.efConstruction
         information.quantization = Quantization(header.quantization)
+        if !parameters.queryPoints.isEmpty { information.queryCalibration = parameters.queryRecallPoints }
         return information
     }
 }

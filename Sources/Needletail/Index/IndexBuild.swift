@@ -1,4 +1,5 @@
 import Foundation
+import NeedletailIndex
 import NeedletailStorage
 import Synchronization
 
@@ -73,7 +74,10 @@ struct IndexBuild: Sendable {
             case .graph(let graph): built = try mergeGraph(graph, before, table)
             case .lists(let lists): built = try mergeLists(lists, before, table)
             }
-            guard let built else { return (0, 0, nil) }
+            guard var built else { return (0, 0, nil) }
+            if case .graph(let graph) = index, graph.parameters.measuredCount == built.measuredCount {
+                built.queryPoints = graph.parameters.queryPoints
+            }
             try install(built, start: start, expectedVersion: index.snapshot.descriptor.version, table)
             return (before.tailCount, built.repairedCount, built.retraining)
         }
@@ -94,6 +98,8 @@ struct IndexBuild: Sendable {
         var repairedCount = 0
         /// Why lists were trained anew in a merge.
         var retraining: RetrainingReason?
+        /// What was measured of a graph with real queries, and holds still.
+        var queryPoints: [HNSWHeader.CalibrationPoint] = []
         /// Valid as long as `owner`.
         var arrays: [IndexArrayContent]
         var owner: AnyObject
@@ -106,22 +112,27 @@ struct IndexBuild: Sendable {
         let report = IndexBuildReport(
             seconds: (ContinuousClock.now - start) / .seconds(1), measuringSeconds: built.measuringSeconds, threads: threads,
             memoryByteCount: built.peakByteCount, warnings: built.warnings.isEmpty ? nil : built.warnings)
-        let parameters = IndexParameters(content: built.content, build: report, measuredCount: built.measuredCount)
+        let parameters = IndexParameters(content: built.content, build: report, measuredCount: built.measuredCount, queryPoints: built.queryPoints)
+        try withExtendedLifetime((built.owner, table)) { () throws(NeedletailError) in
+            try install(parameters, built.arrays, expectedVersion: expectedVersion)
+        }
+    }
+
+    /// - Parameter arrays: What they point to must live until it returns.
+    func install(_ parameters: IndexParameters, _ arrays: [IndexArrayContent], expectedVersion: UInt64) throws(NeedletailError) {
+        let collection = collection
         let descriptor = try parameters.descriptor()
         progress?(IndexProgress(phase: .installing, done: 0, total: descriptor.coveredCount))
-        let (collection, arrays) = (collection, built.arrays)
-        try withExtendedLifetime((built.owner, table)) { () throws(NeedletailError) in
-            try storage { () throws(StorageError) in
-                try collection.database.environment.writeBlocking { transaction throws(StorageError) in
-                    let writer = try transaction.table(collection.name)
-                    // A collection that was dropped and made anew has other slots.
-                    guard writer.descriptor.id == collection.tableID else { throw collection.droppedWhileWriting() }
-                    let old = try writer.indexes().first(where: IndexParameters.isIndex)
-                    guard old?.version ?? 0 == expectedVersion else { throw collection.indexChangedMeanwhile() }
-                    let replaces = old?.name == descriptor.name
-                    try writer.installIndex(descriptor, arrays: arrays, expectedVersion: replaces ? expectedVersion : 0)
-                    if let old, !replaces { try writer.dropIndex(old.name) }
-                }
+        try storage { () throws(StorageError) in
+            try collection.database.environment.writeBlocking { transaction throws(StorageError) in
+                let writer = try transaction.table(collection.name)
+                // A collection that was dropped and made anew has other slots.
+                guard writer.descriptor.id == collection.tableID else { throw collection.droppedWhileWriting() }
+                let old = try writer.indexes().first(where: IndexParameters.isIndex)
+                guard old?.version ?? 0 == expectedVersion else { throw collection.indexChangedMeanwhile() }
+                let replaces = old?.name == descriptor.name
+                try writer.installIndex(descriptor, arrays: arrays, expectedVersion: replaces ? expectedVersion : 0)
+                if let old, !replaces { try writer.dropIndex(old.name) }
             }
         }
         progress?(IndexProgress(phase: .installing, done: descriptor.coveredCount, total: descriptor.coveredCount))
@@ -159,7 +170,7 @@ struct IndexBuild: Sendable {
 
     /// Runs `body` on a thread of its own, as the only build of the collection's index in this process; the task's cancellation
     /// reaches it.
-    private func onOwnThread<R: Sendable>(_ body: @escaping @Sendable () throws(NeedletailError) -> R) async throws(NeedletailError) -> R {
+    func onOwnThread<R: Sendable>(_ body: @escaping @Sendable () throws(NeedletailError) -> R) async throws(NeedletailError) -> R {
         let registry = collection.database.indexes
         guard registry.beginBuild(collection.tableID) else {
             throw NeedletailError(

@@ -14,6 +14,8 @@ public struct IndexInformation: Sendable, Hashable, Codable {
     public var byteCount: Int
     /// The recall that was measured when the index was built, by setting.
     public var calibration: [RecallPoint]
+    /// The recall that was measured with the queries that ``Collection/keepQueries(_:)`` kept; `nil` where none was.
+    public var queryCalibration: [RecallPoint]?
     /// How the index was made, or last brought up to date.
     public var build: IndexBuildReport
 

@@ -8,6 +8,8 @@ struct IndexParameters: Sendable {
     var build: IndexBuildReport
     /// Live records that the index covered when recall was last measured.
     var measuredCount: Int
+    /// The recall that was measured of a graph with real queries; empty where none was.
+    var queryPoints: [HNSWHeader.CalibrationPoint] = []
 
     /// What the two kinds do not share.
     enum Content: Sendable {
@@ -59,6 +61,11 @@ struct IndexParameters: Sendable {
     }
 }
 
+extension IndexParameters {
+    /// What was measured with real queries, for a report.
+    var queryRecallPoints: [RecallPoint] { queryPoints.map { RecallPoint(k: $0.k, efSearch: $0.efSearch, recall: $0.recall) } }
+}
+
 // MARK: As the catalog keeps it
 
 /// The JSON object of a graph.
@@ -66,11 +73,15 @@ private struct StoredGraph: Codable {
     var header: HNSWHeader
     var build: IndexBuildReport
     var measuredCount, unlinkedCount: Int
+    var queryCalibration: [HNSWHeader.CalibrationPoint]?
 
-    private enum CodingKeys: String, CodingKey { case build, measuredCount, unlinkedCount }
+    private enum CodingKeys: String, CodingKey { case build, measuredCount, unlinkedCount, queryCalibration }
 
-    init(_ header: HNSWHeader, _ build: IndexBuildReport, measuredCount: Int, unlinkedCount: Int) {
+    init(
+        _ header: HNSWHeader, _ build: IndexBuildReport, measuredCount: Int, unlinkedCount: Int, queryCalibration: [HNSWHeader.CalibrationPoint]?
+    ) {
         (self.header, self.build, self.measuredCount, self.unlinkedCount) = (header, build, measuredCount, unlinkedCount)
+        self.queryCalibration = queryCalibration
     }
 
     init(from decoder: any Decoder) throws {
@@ -79,6 +90,7 @@ private struct StoredGraph: Codable {
         build = try container.decode(IndexBuildReport.self, forKey: .build)
         measuredCount = try container.decode(Int.self, forKey: .measuredCount)
         unlinkedCount = try container.decode(Int.self, forKey: .unlinkedCount)
+        queryCalibration = try container.decodeIfPresent([HNSWHeader.CalibrationPoint].self, forKey: .queryCalibration)
     }
 
     func encode(to encoder: any Encoder) throws {
@@ -87,6 +99,7 @@ private struct StoredGraph: Codable {
         try container.encode(build, forKey: .build)
         try container.encode(measuredCount, forKey: .measuredCount)
         try container.encode(unlinkedCount, forKey: .unlinkedCount)
+        try container.encodeIfPresent(queryCalibration, forKey: .queryCalibration)
     }
 }
 
@@ -131,7 +144,9 @@ extension IndexParameters {
         do {
             let json = switch content {
             case .graph(let header, let unlinkedCount):
-                try encoder.encode(StoredGraph(header, build, measuredCount: measuredCount, unlinkedCount: unlinkedCount))
+                try encoder.encode(StoredGraph(
+                    header, build, measuredCount: measuredCount, unlinkedCount: unlinkedCount,
+                    queryCalibration: queryPoints.isEmpty ? nil : queryPoints))
             case .lists(let header, let request, let curves):
                 try encoder.encode(StoredLists(header, build, measuredCount: measuredCount, request, curves))
             }
@@ -148,6 +163,7 @@ extension IndexParameters {
             case Self.graphKind:
                 let stored = try JSONDecoder().decode(StoredGraph.self, from: descriptor.parameters)
                 content = .graph(stored.header, unlinkedCount: stored.unlinkedCount)
+                queryPoints = stored.queryCalibration ?? []
                 (build, measuredCount) = (stored.build, stored.measuredCount)
             case Self.listKind:
                 let stored = try JSONDecoder().decode(StoredLists.self, from: descriptor.parameters)
@@ -187,7 +203,7 @@ extension IndexParameters {
         if case .graph(let header, _) = content {
             guard header.calibration.allSatisfy({ $0.selectivity.map { $0 > 0 && $0 < 1 } ?? true }) else { return "a filter of no or all records was measured" }
         }
-        for point in recallPoints {
+        for point in recallPoints + queryRecallPoints {
             guard (1 ... Collection.maximumK).contains(point.k), (0 ... 1).contains(point.recall),
                   point.efSearch.map(IndexDescription.possibleEfSearch.contains) ?? true,
                   point.nprobe.map(IndexDescription.possibleNlist.contains) ?? true,

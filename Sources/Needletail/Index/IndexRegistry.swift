@@ -23,7 +23,7 @@ final class IndexRegistry: Sendable {
             case .graph(let header, _):
                 var scratches = HNSWScratchPool()
                 if case .graph(_, _, let used) = known?.content { scratches = used }
-                content = .graph(header, GraphCalibration(header.calibration), scratches)
+                content = .graph(header, GraphCalibration(header.calibration, queries: parameters.queryPoints), scratches)
             case .lists(let header, _, let curves):
                 content = .lists(header, ListCalibration(curves, nlist: header.nlist))
             }

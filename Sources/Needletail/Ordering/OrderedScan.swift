@@ -62,10 +62,16 @@ final class OrderedScan {
         walked = try nextWalked()
     }
 
-    /// Walking passes over rows that do not match, as many as there are to one that does.
     private static func isWorthWalking(_ index: OrderedIndex, _ table: TableSnapshot, _ matching: SlotBitmap?, _ bound: Int?) -> Bool {
-        let live = max(1, matching?.count ?? table.liveCount)
-        let steps = min(Double(index.coveredCount), Double(bound ?? table.slotCount) * Double(table.slotCount) / Double(live))
+        isWorthWalking(coveredCount: index.coveredCount, slotCount: table.slotCount, liveCount: matching?.count ?? table.liveCount, bound)
+    }
+
+    /// Walking passes over rows that do not match, as many as there are to one that does.
+    ///
+    /// - Parameter liveCount: Rows that match.
+    static func isWorthWalking(coveredCount: Int, slotCount: Int, liveCount: Int, _ bound: Int?) -> Bool {
+        let live = max(1, liveCount)
+        let steps = min(Double(coveredCount), Double(bound ?? slotCount) * Double(slotCount) / Double(live))
         // Sorting a row costs some comparisons; taking it from the index, a step.
         return steps < 8 * Double(live)
     }

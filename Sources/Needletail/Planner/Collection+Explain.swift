@@ -29,6 +29,30 @@ extension Collection {
         if runs { try explainer.run(vector, verifies: verify, compares: compare) }
         return explainer.explanation
     }
+
+    /// What it takes to run a search by a plan of your own choice, as one of ``Explanation/rejected``: runs it, and tells.
+    ///
+    /// - Parameters:
+    ///   - plan: The way and its settings; what else it says, as its recall, is found out anew. One that the collection's index does
+    ///     not offer is an error.
+    ///   - vector, k, filter: As of ``search(near:k:where:select:recall:efSearch:nprobe:refineFactor:exact:threads:)``.
+    /// - Throws: As that search.
+    public func explain(
+        near vector: [Float], k: Int = 10, where filter: Filter? = nil, following plan: SearchPlan
+    ) throws(NeedletailError) -> Explanation {
+        var request = SearchRequest(k: k, isExact: false, threads: 1)
+        switch plan {
+        case .exact: request.isExact = true
+        case .codes: break
+        case .hnsw(let efSearch, _, _, _): request.efSearch = efSearch
+        case .ivfpq(let nprobe, let refineFactor, _, _, _): (request.nprobe, request.refineFactor) = (nprobe, refineFactor)
+        }
+        try request.validate()
+        try check(query: vector)
+        var explainer = try Explainer(self, request, filter, runs: true, kind: plan.kind)
+        try explainer.run(vector, verifies: false, compares: false)
+        return explainer.explanation
+    }
 }
 
 /// Makes the explanation of one search.
@@ -41,6 +65,7 @@ private struct Explainer {
     private let facts: SearchFacts
     /// What is known of the filter, and how it came to be known.
     private let selectivity: Selectivity
+    private let access: FilterAccess?
     private let source: FilterKnowledge
     private var plan: SearchPlan
     private let chosen: PricedPlan
@@ -62,7 +87,10 @@ private struct Explainer {
         case sampled = "estimated from a sample of records"
     }
 
-    init(_ collection: Collection, _ request: SearchRequest, _ filter: Filter?, runs: Bool) throws(NeedletailError) {
+    /// - Parameter kind: Of the plan that is wanted, where it is not the best one that is.
+    init(
+        _ collection: Collection, _ request: SearchRequest, _ filter: Filter?, runs: Bool, kind: String? = nil
+    ) throws(NeedletailError) {
         self.collection = collection
         self.request = request
         self.filter = filter
@@ -71,6 +99,8 @@ private struct Explainer {
         let index = try view.index()?.facts
         let live = table.liveCount
         var facts = SearchFacts(liveCount: live, matchingCount: nil, shape: VectorShape(collection.schema), index: index)
+        // Costs are measured once a process, which is no part of planning.
+        facts.measureKernels()
         var selectivity = Selectivity(exactly: 1), source = FilterKnowledge.evaluated
         if let filter {
             if let known = view.filters.slots(of: filter) {
@@ -88,12 +118,17 @@ private struct Explainer {
             }
         }
         (self.facts, self.selectivity, self.source) = (facts, selectivity, source)
-        // Costs are measured once a process, which is no part of planning.
-        _ = SearchPlan.priced(.exact(compared: facts.matchingCount ?? live), request, facts)
+        if let filter { access = try FilterAccess(filter, table, collection) } else { access = nil }
         let start = ContinuousClock.now
         plan = request.isExact
             ? .exact(compared: facts.matchingCount ?? live) : try SearchPlan.choose(request, facts, collection: collection.name)
         planningMicroseconds = (ContinuousClock.now - start) / .microseconds(1)
+        if let kind, plan.kind != kind {
+            guard case .graph(let graph) = index, let wanted = SearchPlan.alternatives(request, facts, graph).first(where: { $0.plan.kind == kind }) else {
+                throw NeedletailError(.invalidArgument, "collection '\(collection.name)' has no index that offers such a plan: follow one of those that an explanation names")
+            }
+            plan = wanted.plan
+        }
         chosen = SearchPlan.priced(plan, request, facts)
     }
 
@@ -228,9 +263,11 @@ private struct Explainer {
     private var filterNode: PlanNode? {
         guard let filter else { return nil }
         let matching = facts.matchingCount ?? 0
+        let how = source == .cached ? nil : access?.description
         return PlanNode(
-            "filter", "\(filter): \(selectivity) of \(NumberText.counted(facts.liveCount, "record")), \(source.rawValue)",
-            rows: matching,
+            how != nil && access?.isOrdered == true ? "ordered index" : "filter",
+            "\(filter): \(selectivity) of \(NumberText.counted(facts.liveCount, "record")), \(source.rawValue)" + (how.map { ", " + $0 } ?? ""),
+            microseconds: source == .cached ? nil : access?.microseconds, rows: matching,
             actual: search.map { search in
                 PlanNode.Actual(microseconds: source == .cached ? nil : filterMicroseconds, rows: search.candidateCount)
             })
@@ -249,7 +286,7 @@ private struct Explainer {
     private var rejected: [RejectedPlan] {
         let isGiven = request.isExact || request.efSearch != nil || request.nprobe != nil
         return others.map { other in
-            let ratio = other.microseconds / max(chosen.microseconds, 1e-9)
+            let ratio = other.microseconds / max(chosen.microseconds, 0.1)
             let reason = isGiven ? "not asked for" : "\(NumberText.significant(ratio, digits: 2)) times as long"
             return RejectedPlan(
                 plan: other.plan, estimatedMicroseconds: other.microseconds, reason: other.refusal ?? reason,

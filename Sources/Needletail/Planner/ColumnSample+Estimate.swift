@@ -105,7 +105,8 @@ extension TableStatistics {
         }
     }
 
-    private func selectivity(of condition: BoundFilter.Condition, in table: TableSnapshot) throws(StorageError) -> Selectivity {
+    /// What one condition lets through.
+    func selectivity(of condition: BoundFilter.Condition, in table: TableSnapshot) throws(StorageError) -> Selectivity {
         guard case .column(let position) = condition.subject else { return selectivity(ofID: condition) }
         let column = try column(position, in: table)
         let share: Selectivity

@@ -10,6 +10,7 @@ import NeedletailIndex
 ///   that remain. What passes grows with the logarithm of the number of records, since the threshold falls as the scan goes on.
 /// - *walk*: the nodes that a walk expands are the `efSearch` that match and those between them that do not, `efSearch` ÷
 ///   selectivity in all, as long as what matches lies everywhere; where it does not, the walk spends its budget and a scan follows.
+/// `Benchmarks/run plan` tells how near they come: scans within a third, walks within a factor of two.
 package struct CostModel: Sendable, Equatable {
     var kernels: KernelCosts
     /// Records in all, and those that match.
@@ -23,17 +24,20 @@ package struct CostModel: Sendable, Equatable {
     var hasNeighborCodes: Bool
     /// The share of walks with this filter that gave up.
     var failureShare: Double
+    /// Of the vectors.
+    var dimension: Int
 
     init(_ facts: SearchFacts, _ index: SearchFacts.Graph) {
         self.init(
             kernels: index.kernels, liveCount: facts.liveCount, matchingCount: facts.matchingCount ?? facts.liveCount,
             tailCount: index.tailCount, hasCodes: index.graph.hasCodes, hasSigns: index.graph.signs != nil,
-            hasNeighborCodes: index.graph.header.quantization == .rabitq, failureShare: facts.failureShare)
+            hasNeighborCodes: index.graph.header.quantization == .rabitq, failureShare: facts.failureShare,
+            dimension: index.graph.header.dimension)
     }
 
     package init(
         kernels: KernelCosts, liveCount: Int, matchingCount: Int, tailCount: Int = 0, hasCodes: Bool = true, hasSigns: Bool = true,
-        hasNeighborCodes: Bool = true, failureShare: Double = 0
+        hasNeighborCodes: Bool = true, failureShare: Double = 0, dimension: Int = 0
     ) {
         self.kernels = kernels
         self.liveCount = liveCount
@@ -43,6 +47,7 @@ package struct CostModel: Sendable, Equatable {
         self.hasSigns = hasSigns
         self.hasNeighborCodes = hasNeighborCodes
         self.failureShare = failureShare
+        self.dimension = dimension
     }
 
     /// The share of records that match.
@@ -62,9 +67,9 @@ package struct CostModel: Sendable, Equatable {
     /// Comparing all that match by codes.
     package func codes(k: Int) -> Double {
         guard hasCodes else { return .infinity }
-        let kept = Double(HNSWGraph.codeScanKeptCount(k: k)), matching = Double(matchingCount)
+        let kept = min(Double(HNSWGraph.codeScanKeptCount(k: k)), Double(matchingCount)), matching = Double(matchingCount)
         var cost = kernels.search + kept * kernels.row * 2
-        if hasSigns {
+        if hasSigns, matchingCount >= HNSWGraph.leastForSigns {
             let passing = min(matching, 2 * kept + 6 * kept * log(max(matching / kept, 1)))
             cost += matching * kernels.sign + passing * kernels.code
         } else {
@@ -73,14 +78,21 @@ package struct CostModel: Sendable, Equatable {
         return cost / 1000 + tail
     }
 
-    /// Hops that a walk is expected to make.
-    func hops(efSearch: Int) -> Double { min(Double(efSearch) / selectivity, Double(liveCount)) }
+    /// Hops that a walk is expected to make. It looks as far as the k-th nearest by all means, whatever `efSearch` is; for few
+    /// neighbours, it makes sure of them.
+    func hops(efSearch: Int, k: Int) -> Double {
+        let nodes = max(Double(efSearch), 2.5 * Double(k)) + (k < 10 ? 2 * Double(10 - k) : 0)
+        return min(nodes / selectivity, Double(liveCount))
+    }
+
+    /// Nanoseconds of a hop. By neighbour codes, those that a filter leaves out are passed over, and more are queued for each that is not.
+    private var hop: Double { hasNeighborCodes ? kernels.blockHop * (1 + min(0.2 / selectivity, 4)) : kernels.rowHop }
 
     /// Hops after which a walk gives up: as many as cost what the scan does that follows, but not below twice what is expected.
     package func budget(efSearch: Int, k: Int) -> Int? {
         guard hasNeighborCodes else { return nil }
-        let fallback = min(codes(k: k), exact) * 1000 / kernels.blockHop
-        return Int(max(fallback, 2 * hops(efSearch: efSearch))) + 32
+        let fallback = min(codes(k: k), exact) * 1000 / hop
+        return Int(max(fallback, 2 * hops(efSearch: efSearch, k: k))) + 32
     }
 
     /// How a walk goes about the filter. Without neighbour codes, two hops are better where few match, but not so few that they
@@ -93,12 +105,13 @@ package struct CostModel: Sendable, Equatable {
 
     /// A walk through the graph, and what follows where it gives up.
     package func walk(efSearch: Int, k: Int) -> Double {
-        let hops = hops(efSearch: efSearch)
-        let hop = hasNeighborCodes ? kernels.blockHop : kernels.rowHop
+        let hops = hops(efSearch: efSearch, k: k)
+        // The query is rotated for neighbour codes.
+        let start = kernels.search + (hasNeighborCodes ? 6.5 * Double(dimension) : 0)
         // Within two hops, several lists of rows are compared.
-        let own = kernels.search + (strategy == .twoHops ? 5 * Double(efSearch) * hop : hops * hop)
+        let own = start + (strategy == .twoHops ? 8 * hops * selectivity : hops) * hop
         guard hasNeighborCodes, let budget = budget(efSearch: efSearch, k: k) else { return own / 1000 + tail }
-        let failing = (kernels.search + Double(budget) * hop) / 1000 + min(codes(k: k), exact)
+        let failing = (start + Double(budget) * hop) / 1000 + min(codes(k: k), exact)
         return (1 - failureShare) * own / 1000 + failureShare * failing + tail
     }
 }

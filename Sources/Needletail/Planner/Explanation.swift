@@ -77,7 +77,8 @@ public struct PlanNode: Sendable, Hashable {
         self.children = children
     }
 
-    fileprivate func write(to lines: inout [String], depth: Int) {
+    /// The lines of the node and those below it.
+    func write(to lines: inout [String], depth: Int) {
         let indent = String(repeating: "  ", count: depth)
         lines.append("\(indent)→ \(name): \(detail)")
         var expected: [String] = []

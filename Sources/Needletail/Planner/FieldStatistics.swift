@@ -1,7 +1,7 @@
 /// What is known of the values of a field: from the chunks' own bounds, and from a sample of records.
 ///
-/// Taken from the collection when somebody first asks, in some hundred microseconds a field, and again once a tenth of the
-/// records has changed or the collection has been optimized.
+/// Kept in the file: taken when an index is built and when the collection is optimized, where the records have changed. Once a tenth
+/// of the records has come or gone since, or where there is none, it is taken when somebody asks, in some hundred microseconds a field.
 public struct FieldStatistics: Sendable, Hashable {
     /// The field's name.
     public let name: String

@@ -7,7 +7,10 @@ import NeedletailIndex
 /// match and are near are found from more sides. How much more or less `efSearch` a recall takes was measured with filters that let
 /// every record through by chance; between the selectivities, and for another k, the factor is interpolated.
 struct GraphCalibration: Sendable {
+    /// What searches go by: measured with real queries, if they were, else with records.
     let unfiltered: Calibration
+    /// Measured with records, as the curves under filters were.
+    private let records: Calibration
     /// By falling selectivity.
     private let filtered: [(selectivity: Double, calibration: Calibration)]
 
@@ -17,8 +20,9 @@ struct GraphCalibration: Sendable {
     static let filteredLadder = [10, 16, 24, 32, 48, 64, 96, 128]
     static let filteredK = 10
 
-    init(_ points: [HNSWHeader.CalibrationPoint]) {
-        unfiltered = Calibration(points.filter { $0.selectivity == nil })
+    init(_ points: [HNSWHeader.CalibrationPoint], queries: [HNSWHeader.CalibrationPoint] = []) {
+        records = Calibration(points.filter { $0.selectivity == nil })
+        unfiltered = queries.isEmpty ? records : Calibration(queries)
         filtered = Set(points.compactMap(\.selectivity)).sorted(by: >).map { selectivity in
             (selectivity, Calibration(points.filter { $0.selectivity == selectivity }))
         }
@@ -44,7 +48,7 @@ struct GraphCalibration: Sendable {
     private func factor(recall: Double, selectivity: Double) -> Double? {
         guard !filtered.isEmpty else { return 1 }
         let k = Double(Self.filteredK)
-        guard let plain = unfiltered.setting(recall: recall, k: k) else { return nil }
+        guard let plain = records.setting(recall: recall, k: k) else { return nil }
         var above = (selectivity: 1.0, factor: 1.0)
         for (known, calibration) in filtered {
             guard let setting = calibration.setting(recall: recall, k: k) else { return nil }

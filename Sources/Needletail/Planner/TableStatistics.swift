@@ -16,9 +16,14 @@ final class TableStatistics: Sendable {
     let sample: [UInt32]
     private let columns = Mutex<[Int: ColumnSample]>([:])
 
-    private init(_ table: TableSnapshot) {
-        liveCount = table.liveCount
-        generation = table.generation
+    /// What the file has of the columns, so long as nobody has looked at one of them.
+    private let stored: StoredStatistics?
+
+    /// - Parameter stored: What was found out earlier and is still good; without, the columns are looked at when they are asked for.
+    init(_ table: TableSnapshot, stored: StoredStatistics? = nil) {
+        liveCount = stored?.liveCount ?? table.liveCount
+        generation = stored?.generation ?? table.generation
+        self.stored = stored
         let wanted = min(Self.sampleCount, table.slotCount)
         var sample: [UInt32] = []
         sample.reserveCapacity(wanted)
@@ -30,23 +35,45 @@ final class TableStatistics: Sendable {
         self.sample = sample
     }
 
-    /// Those of a table as it is: kept from before, where not more than a tenth of the records has come or gone since.
+    /// Those of a table as it is: kept from before or read from the file, where not more than a tenth of the records has come or gone
+    /// since.
     static func of(_ table: TableSnapshot, _ collection: Collection) -> TableStatistics {
         collection.database.statistics.statistics(collection.tableID) { known in
-            if let known, known.isGood(for: table) { return known }
+            if let known, isGood(generation: known.generation, liveCount: known.liveCount, for: table) { return known }
+            // What cannot be read is taken anew.
+            if known == nil, let stored = (try? table.storedStatistics()) ?? nil,
+               isGood(generation: stored.generation, liveCount: stored.liveCount, for: table) {
+                return TableStatistics(table, stored: stored)
+            }
             return TableStatistics(table)
         }
     }
 
-    private func isGood(for table: TableSnapshot) -> Bool {
-        // An update of metadata leaves the number as it is: a new commit is a chance to look again, which costs little.
-        generation == table.generation || (abs(table.liveCount - liveCount) * 10 <= liveCount && table.generation < generation + 64)
+    private static func isGood(generation: UInt64, liveCount: Int, for table: TableSnapshot) -> Bool {
+        // An update of metadata leaves the number as it is: some commits are a chance to look again, which costs little.
+        generation == table.generation
+            || (abs(table.liveCount - liveCount) * 10 <= liveCount && generation < table.generation && table.generation < generation + 64)
+    }
+
+    /// All columns, as they go into the file.
+    func storable(_ table: TableSnapshot) throws(StorageError) -> StoredStatistics {
+        var columns: [StoredStatistics.Column] = []
+        for position in table.descriptor.columns.indices { columns.append(try column(position, in: table).storable) }
+        return StoredStatistics(generation: generation, liveCount: liveCount, columns: columns)
     }
 
     /// The sample of one column.
     func column(_ position: Int, in table: TableSnapshot) throws(StorageError) -> ColumnSample {
         if let known = columns.withLock({ $0[position] }) { return known }
-        let made = try ColumnSample(table.column(position), slots: sample, slotCount: table.slotCount, dictionaryCount: table.dictionaryCount(column: position))
+        let made: ColumnSample
+        if let stored, stored.columns.indices.contains(position) {
+            made = try ColumnSample(
+                table.column(position), stored: stored.columns[position], slotCount: table.slotCount,
+                dictionaryCount: table.dictionaryCount(column: position))
+        } else {
+            made = try ColumnSample(
+                table.column(position), slots: sample, slotCount: table.slotCount, dictionaryCount: table.dictionaryCount(column: position))
+        }
         return columns.withLock { columns in
             if let known = columns[position] { return known }
             columns[position] = made
@@ -67,8 +94,8 @@ final class StatisticsRegistry: Sendable {
         }
     }
 
-    /// Forgets those of a collection: they are taken anew when asked for.
-    func forget(_ tableID: UInt32) { tables.withLock { _ = $0.removeValue(forKey: tableID) } }
+    /// Keeps new ones.
+    func keep(_ statistics: TableStatistics, of tableID: UInt32) { tables.withLock { $0[tableID] = statistics } }
 }
 
 /// A column's values at the slots of a sample, and what its chunks tell of all rows.
@@ -100,15 +127,33 @@ struct ColumnSample: Sendable {
     let zones: [Zone]
     /// Of strings: how many there are in the dictionary.
     let dictionaryCount: Int
+    /// About how many different values there are: those in the sample, and as many more as values that occur once suggest (Chao's
+    /// estimate of what was not seen); of strings, as many as the dictionary has.
+    let distinctCount: Int
+
+    /// What was found out earlier, with what the chunks tell now.
+    init(_ column: ColumnSnapshot, stored: StoredStatistics.Column, slotCount: Int, dictionaryCount: Int) {
+        type = column.type
+        self.dictionaryCount = dictionaryCount
+        rowCount = slotCount
+        (nullCount, zones) = Self.zones(column)
+        (sampled, sampledNulls) = (stored.sampled, stored.nulls)
+        values = Values(column.type, stored)
+        distinctCount = column.type.hasDictionary ? dictionaryCount : stored.distinct
+    }
+
+    private static func zones(_ column: ColumnSnapshot) -> (nullCount: Int, [Zone]) {
+        let zones: [Zone] = column.segments.compactMap { segment in
+            segment.hasBounds ? Zone(count: segment.count - segment.nullCount, minimum: segment.minimum, maximum: segment.maximum) : nil
+        }
+        return (column.segments.reduce(0) { $0 + $1.nullCount }, zones)
+    }
 
     init(_ column: ColumnSnapshot, slots: [UInt32], slotCount: Int, dictionaryCount: Int) {
         type = column.type
         self.dictionaryCount = dictionaryCount
         rowCount = slotCount
-        nullCount = column.segments.reduce(0) { $0 + $1.nullCount }
-        zones = column.segments.compactMap { segment in
-            segment.hasBounds ? Zone(count: segment.count - segment.nullCount, minimum: segment.minimum, maximum: segment.maximum) : nil
-        }
+        (nullCount, zones) = Self.zones(column)
         // An older snapshot than the sample is of may have fewer.
         let slots = slots.filter { Int($0) < slotCount }
         sampled = slots.count
@@ -134,25 +179,19 @@ struct ColumnSample: Sendable {
             }
         }
         sampledNulls = nulls
-        values = switch column.type {
-        case .bool, .int, .timestamp: .integers(integers.sorted())
-        case .double: .doubles(doubles.sorted())
-        case .string, .stringList: .codes(codes)
+        switch column.type {
+        case .bool, .int, .timestamp:
+            integers.sort()
+            (values, distinctCount) = (.integers(integers), Self.distinct(integers, rowCount: slotCount))
+        case .double:
+            doubles.sort()
+            (values, distinctCount) = (.doubles(doubles), Self.distinct(doubles, rowCount: slotCount))
+        case .string, .stringList: (values, distinctCount) = (.codes(codes), dictionaryCount)
         }
     }
 
     /// The share of rows that have a value: known for certain.
     var presentShare: Double { rowCount == 0 ? 0 : 1 - Double(nullCount) / Double(rowCount) }
-
-    /// About how many different values there are: those in the sample, and as many more as values that occur once suggest (Chao's
-    /// estimate of what was not seen); of strings, as many as the dictionary has.
-    var distinctCount: Int {
-        switch values {
-        case .codes: return dictionaryCount
-        case .integers(let values): return Self.distinct(values, rowCount: rowCount)
-        case .doubles(let values): return Self.distinct(values, rowCount: rowCount)
-        }
-    }
 
     private static func distinct<T: Equatable>(_ values: [T], rowCount: Int) -> Int {
         var seen = 0, once = 0, twice = 0, position = 0

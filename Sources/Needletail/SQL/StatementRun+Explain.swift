@@ -3,9 +3,8 @@ extension StatementRun {
     func explain(_ explain: ExplainStatement) throws(NeedletailError) -> QueryResult {
         let select = explain.select
         let collection = try collectionToRead(select.collection)
-        guard case .search(let distance, let radius) = try plan(select, of: collection).method else {
-            throw failure(.invalidArgument, "only a search has a plan to explain: add ORDER BY a distance", at: select.collection.offset)
-        }
+        let plan = try plan(select, of: collection)
+        guard case .search(let distance, let radius) = plan.method else { return try self.explain(explain, plan, of: collection) }
         for offset in [radius?.bound.offset, select.groupBy?.offset, select.collapse?.offset].compactMap({ $0 }) {
             throw failure(.invalidArgument, "EXPLAIN tells the plan of a search for the nearest: leave out the bound on the distance, GROUP BY and DISTINCT", at: offset)
         }

@@ -83,7 +83,7 @@ extension HNSWGraph {
     /// Slots below which comparing in full precision at once is as fast.
     private static let fewSlots = 24
     /// Slots below which SQ8 codes alone are as fast: signs need the query rotated.
-    private static let leastForSigns = 512
+    package static let leastForSigns = 512
 
     /// Bytes of a row of signs.
     package static func signByteCount(dimension: Int) -> Int { nt_sign_row_bytes(nt_rabitq_dimension(dimension)) }

@@ -64,6 +64,20 @@ extension FlatIndex {
         scanner.scanRun(run, into: &sink)
         scanner.scanGathered(into: &sink)
     }
+
+    /// The same of single slots, by many calls at a time: the first ones lower the threshold for those behind.
+    func scan<Sink: KeySink>(_ query: UnsafePointer<nt_query>, slots: UnsafeBufferPointer<UInt32>, into sink: inout Sink) {
+        guard let base = slots.baseAddress else { return }
+        let keys = UnsafeMutablePointer<UInt64>.allocate(capacity: min(slots.count, Self.gatheredSlots))
+        defer { keys.deallocate() }
+        var first = 0
+        while first < slots.count {
+            let count = min(Self.gatheredSlots, slots.count - first)
+            let found = withUnsafePointer(to: vectors.rows) { kernels.scan_slots(query, $0, base + first, count, sink.threshold, keys) }
+            for i in 0 ..< found { sink.offer(keys[i]) }
+            first += count
+        }
+    }
 }
 
 /// The calls of the kernels for one scan, and the buffers between.

@@ -63,6 +63,23 @@ package struct FlatIndex: Sendable {
         return heaps[0].takeSorted().map(Neighbor.init(key:))
     }
 
+    /// The k nearest of some slots, ascending: for so few that to look for them in a bitmap would take longer than to compare them.
+    ///
+    /// - Parameter slots: ascending, each below `vectors.count`.
+    /// - Complexity: one distance for each slot.
+    package func search(_ query: UnsafeBufferPointer<Float>, k: Int, slots: UnsafeBufferPointer<UInt32>) -> [Neighbor] {
+        precondition(query.count == dimension, "a query has the index's dimension")
+        precondition(slots.last.map { Int($0) < vectors.count } ?? true, "there are vectors at the slots")
+        let capacity = min(k, slots.count)
+        guard capacity > 0, let base = query.baseAddress else { return [] }
+        let prepared = PreparedQueries(base, count: 1, dimension: dimension, metric: metric, element: element)
+        let keys = UnsafeMutablePointer<UInt64>.allocate(capacity: capacity)
+        defer { keys.deallocate() }
+        var heap = TopK(capacity: capacity, keys: keys)
+        scan(UnsafePointer(prepared.queries), slots: slots, into: &heap)
+        return heap.takeSorted().map(Neighbor.init(key:))
+    }
+
     /// The slots whose internal distance is at most `radius`, ascending; with a limit, the nearest of them.
     ///
     /// The other parameters are those of the search for the k nearest.

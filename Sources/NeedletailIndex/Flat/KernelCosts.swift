@@ -1,9 +1,11 @@
 import CNeedletailKernels
+import Dispatch
 import NeedletailStorage
 import Synchronization
 
-/// What the inner loops cost on this machine, in nanoseconds, for vectors of one shape: measured once a process and shape, in a
-/// few milliseconds, on memory that does not fit the CPU's own cache, as most collections do not.
+/// What the inner loops cost on this machine, in nanoseconds, for vectors of one shape: measured once a process and shape, on memory
+/// that does not fit the CPU's own cache, as most collections do not. That takes some milliseconds, many where the system is slow to
+/// give the memory: no search waits for it.
 package struct KernelCosts: Sendable, Equatable {
     /// A code of one bit a dimension, here and there.
     package var sign: Double
@@ -19,9 +21,12 @@ package struct KernelCosts: Sendable, Equatable {
     package var rowHop: Double
     /// What every search through an index costs besides.
     package var search: Double
+    /// A value of a column that a filter scans.
+    package var columnValue: Double
 
     package init(
-        sign: Double, code: Double, row: Double, sequentialRow: Double, blockHop: Double, rowHop: Double, search: Double = 2_000
+        sign: Double, code: Double, row: Double, sequentialRow: Double, blockHop: Double, rowHop: Double, search: Double = 700,
+        columnValue: Double = 0.2
     ) {
         self.sign = sign
         self.code = code
@@ -30,6 +35,7 @@ package struct KernelCosts: Sendable, Equatable {
         self.blockHop = blockHop
         self.rowHop = rowHop
         self.search = search
+        self.columnValue = columnValue
     }
 
     private struct Shape: Hashable {
@@ -39,18 +45,60 @@ package struct KernelCosts: Sendable, Equatable {
         var degree: Int
     }
 
-    private static let known = Mutex<[Shape: KernelCosts]>([:])
+    private enum Known {
+        case measuring
+        case measured(KernelCosts)
+    }
 
-    /// The costs for vectors of this shape in a graph of this degree; measured at the first call.
+    private static let known = Mutex<[Shape: Known]>([:])
+
+    /// The costs for vectors of this shape in a graph of this degree, as far as known: measured in the background at the first call,
+    /// until then what is typical.
+    package static func current(metric: Metric, element: Element, dimension: Int, degree: Int, isQuantized: Bool) -> KernelCosts {
+        let shape = Shape(metric: metric, element: element, dimension: dimension, degree: degree)
+        let (costs, isFirst) = known.withLock { known -> (KernelCosts?, Bool) in
+            switch known[shape] {
+            case .measured(let costs): return (costs, false)
+            case .measuring: return (nil, false)
+            case nil:
+                known[shape] = .measuring
+                return (nil, true)
+            }
+        }
+        if isFirst { DispatchQueue.global(qos: .utility).async { _ = measure(shape) } }
+        return (costs ?? typical(shape)).adapted(degree: degree, isQuantized: isQuantized)
+    }
+
+    /// The same, measured: waits for it at the first call.
     package static func measured(metric: Metric, element: Element, dimension: Int, degree: Int, isQuantized: Bool) -> KernelCosts {
         let shape = Shape(metric: metric, element: element, dimension: dimension, degree: degree)
-        var costs = known.withLock { known in
-            if let costs = known[shape] { return costs }
-            let costs = KernelMeasurement(metric: metric, element: element, dimension: dimension, degree: degree).costs()
-            known[shape] = costs
-            return costs
+        let costs = known.withLock { known -> KernelCosts? in if case .measured(let costs)? = known[shape] { costs } else { nil } }
+        return (costs ?? measure(shape)).adapted(degree: degree, isQuantized: isQuantized)
+    }
+
+    /// Measures; of several who do so at once, the first one's figures stay.
+    private static func measure(_ shape: Shape) -> KernelCosts {
+        let measured = KernelMeasurement(metric: shape.metric, element: shape.element, dimension: shape.dimension, degree: shape.degree).costs()
+        return known.withLock { known in
+            if case .measured(let costs)? = known[shape] { return costs }
+            known[shape] = .measured(measured)
+            return measured
         }
-        if !isQuantized { costs.rowHop = costs.row * Double(degree) / 2 + 100 }
+    }
+
+    /// What a server's CPU of 2022 with AVX-512 was measured to take.
+    private static func typical(_ shape: Shape) -> KernelCosts {
+        let dimension = Double(shape.dimension), code = 1 + 0.04 * dimension
+        let row = 1 + 0.02 * dimension * Double(shape.element.byteCount)
+        let block = 0.12 * dimension * Double(NeighborBlocks.groupCount(degree: shape.degree))
+        return KernelCosts(
+            sign: 2 + 0.008 * dimension, code: code, row: row, sequentialRow: 0.75 * row, blockHop: block + code + 80,
+            rowHop: code * Double(shape.degree) / 2 + 100)
+    }
+
+    private func adapted(degree: Int, isQuantized: Bool) -> KernelCosts {
+        var costs = self
+        if !isQuantized { costs.rowHop = row * Double(degree) / 2 + 100 }
         return costs
     }
 }

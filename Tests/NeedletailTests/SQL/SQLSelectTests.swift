@@ -209,7 +209,9 @@ import Testing
         let run = try await sample.database.query("EXPLAIN ANALYZE VERIFY " + select)
         #expect(run.explanation?.contains("recall") == true, "\(run.explanation ?? "")")
         let cases: [(String, Int, NeedletailError.Code)] = [
-            ("EXPLAIN SELECT id FROM photos", 24, .invalidArgument),
+            ("EXPLAIN VERIFY SELECT id FROM photos", 31, .invalidArgument),
+            ("EXPLAIN SELECT lable FROM photos", 16, .unknownField),
+            ("EXPLAIN SELECT id FROM photos ORDER BY lable", 40, .unknownField),
             ("EXPLAIN SELECT id FROM photos WHERE embedding <-> [1, 0] < 2", 60, .invalidArgument),
             ("EXPLAIN SELECT id FROM photos GROUP BY label ORDER BY embedding <-> [1, 0]", 40, .invalidArgument),
             ("EXPLAIN SELECT id FROM photos WHERE lable = 'x' ORDER BY embedding <-> [1, 0]", 37, .unknownField),
