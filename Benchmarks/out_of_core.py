@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures IVF-PQ search in a file several times larger than the memory it may use, and what a query reads.
 
-    Benchmarks/data/venv/bin/python Benchmarks/out_of_core.py [--data data/out/sift-1m] [--share 4] [--nprobe 8,16,32,64]
+    Benchmarks/data/venv/bin/python Benchmarks/out_of_core.py [--data data/out/sift-1m] [--share 4] [--nprobe 8,16,32,64] [--refine 8]
         [--tool ../.build/release/needletail] [--database results/out-of-core.ntl] [--subspaces 32] [--seconds 8]
 
 Loads and indexes the data set if the database is not there yet, drops the file from the page cache, and runs `needletail bench`
@@ -91,10 +91,10 @@ def counters(process):
         return None
 
 
-def measure(tool, database, data, nprobe, seconds, group):
+def measure(tool, database, data, nprobe, refine, seconds, group):
     """The line of `needletail bench` for one nprobe, with what a query read."""
     command = [tool, "bench", database, COLLECTION, "--queries", data / "query.fvecs", "--truth", data / "truth.ivecs", "-k", "10",
-               "--nprobe", nprobe, "--seconds", seconds, "--threads", "1", "--json"]
+               "--nprobe", nprobe, "--refine", refine, "--seconds", seconds, "--threads", "1", "--json"]
     process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True, preexec_fn=group.enter if group else None)
     samples = []
     while process.poll() is None:
@@ -123,6 +123,7 @@ def main():
     arguments.add_argument("--database", type=pathlib.Path, default=HERE / "results/out-of-core.ntl")
     arguments.add_argument("--share", type=float, default=4, help="how many times the file is larger than the memory allowed")
     arguments.add_argument("--nprobe", default="8,16,32,64")
+    arguments.add_argument("--refine", type=int, default=8, help="vectors compared in full precision for each of the ten")
     arguments.add_argument("--subspaces", type=int, default=32)
     arguments.add_argument("--seconds", type=float, default=8)
     options = arguments.parse_args()
@@ -151,7 +152,7 @@ def main():
             else:
                 read_whole(options.database)
             for nprobe in options.nprobe.split(","):
-                line = measure(options.tool, options.database, options.data, nprobe, options.seconds, group)
+                line = measure(options.tool, options.database, options.data, nprobe, options.refine, options.seconds, group)
                 line |= {"figure": "out of core", "memory_bytes": limit if limited else None, "file_bytes": size, "rows": rows}
                 if group:
                     line["peak_bytes"] = group.peak

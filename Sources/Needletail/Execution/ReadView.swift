@@ -18,6 +18,8 @@ final class ReadView: @unchecked Sendable {
     /// The ids that are integers.
     private let keys: UnsafeBufferPointer<ColumnSegment>
     private let keyShift: Int
+    /// Whether there is not memory for all, so that ids are asked for before they are read.
+    private let advisesPages: Bool
 
     private init(_ table: TableSnapshot, _ collection: Collection) throws(NeedletailError) {
         let schema = collection.schema
@@ -30,6 +32,8 @@ final class ReadView: @unchecked Sendable {
         let copy = UnsafeMutableBufferPointer<ColumnSegment>.allocate(capacity: column.segments.count)
         _ = copy.initialize(from: column.segments)
         keys = UnsafeBufferPointer(copy)
+        if case .success(.lists(let lists)) = found { advisesPages = lists.lists.advisesPages } else { advisesPages = false }
+        if advisesPages { for segment in keys { PageAdvice.inNoOrder(segment.values, 8 * segment.count) } }
     }
 
     deinit { keys.deallocate() }
@@ -56,7 +60,8 @@ final class ReadView: @unchecked Sendable {
         for neighbor in neighbors {
             let position = Int(neighbor.slot) >> keyShift
             guard position < keys.count else { continue }
-            nt_prefetch(keys[position].values + 8 * (Int(neighbor.slot) - keys[position].firstSlot), 8)
+            let value = keys[position].values + 8 * (Int(neighbor.slot) - keys[position].firstSlot)
+            if advisesPages { PageAdvice.willNeed(value, 8) } else { nt_prefetch(value, 8) }
         }
     }
 

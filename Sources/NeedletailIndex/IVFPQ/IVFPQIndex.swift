@@ -35,7 +35,7 @@ package final class IVFPQIndex: @unchecked Sendable {
     static let sumLimit = 65_535
     static let tableLimit = 49_152
     /// Whether searches ask for pages before they read them: see `PageAdvice`.
-    let advisesPages: Bool
+    package let advisesPages: Bool
     private let owner: (any Sendable & AnyObject)?
     private let packedCentroids = Mutex<CentroidTable?>(nil)
 
@@ -102,6 +102,10 @@ package final class IVFPQIndex: @unchecked Sendable {
         kernels = nt_distance_for(header.metric.kernelMetric, header.element.kernelElement).pointee
         centroidKernels = nt_distance_for(header.metric == .dot ? NT_METRIC_DOT : NT_METRIC_L2, NT_ELEMENT_F32).pointee
         leastStep = try validateLists()
+        if self.advisesPages {
+            for rows in [blocks, tails] { PageAdvice.inNoOrder(rows) }
+            PageAdvice.inNoOrder(vectors)
+        }
     }
 
     /// Returns the value of ``leastStep``.

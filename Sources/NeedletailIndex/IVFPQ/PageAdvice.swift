@@ -1,22 +1,39 @@
 import Foundation
+import NeedletailStorage
 
 // Where a file is larger than the memory there is for it, a search waits for the disk, and what it reads counts. A page that is
-// met without warning costs two things: the search waits for this one page, and the system reads 128 KiB about it, which is right
-// for scans and 32 times too much for a vector here and there. A range that is asked for beforehand is read as it is,
-// together with others. That costs a system call a range, as long as all of it may be in memory for nothing: a fifth of the time
-// of a search. So only large collections ask.
+// met without warning costs two things: the search waits for this one page, and the system reads on about it, 128 KiB or, as some
+// systems are set, 8 MiB, which is right for scans and far too much for a vector here and there. A range that is asked for beforehand
+// is read as it is, together with others; and pages that are said to be read in no order are read one by one. That costs a system call
+// a range, as long as all of it may be in memory for nothing: a fifth of the time of a search. So only large collections ask.
+// An exact scan of such a collection is slower for it.
 
-/// Asks the system to read pages that will be needed.
-enum PageAdvice {
+/// Tells the system which pages will be needed.
+package enum PageAdvice {
     private static let pageMask = UInt(max(1, sysconf(Int32(_SC_PAGESIZE)))) - 1
 
+    package static func willNeed(_ address: UnsafeRawPointer, _ byteCount: Int) { advise(address, byteCount, POSIX_MADV_WILLNEED) }
+
+    /// What is read here and there, for as long as the file is open.
+    package static func inNoOrder(_ address: UnsafeRawPointer, _ byteCount: Int) { advise(address, byteCount, POSIX_MADV_RANDOM) }
+
+    static func inNoOrder(_ rows: ChunkedRows) {
+        for chunk in 0 ..< rows.chunkCount {
+            inNoOrder(rows.pointers[chunk], ChunkedRows.rowCount(chunk: chunk, rows: rows.count, shift: rows.shift) * rows.stride)
+        }
+    }
+
+    static func inNoOrder(_ vectors: VectorBlocks) {
+        for block in 0 ..< vectors.blockCount { inNoOrder(vectors.pointers[block], vectors.stride << vectors.blockShift) }
+    }
+
     @inline(__always)
-    static func willNeed(_ address: UnsafeRawPointer, _ byteCount: Int) {
+    private static func advise(_ address: UnsafeRawPointer, _ byteCount: Int, _ advice: Int32) {
         let position = UInt(bitPattern: address)
         let start = position & ~pageMask
         // Advice that is not taken changes nothing but time.
         guard let page = UnsafeMutableRawPointer(bitPattern: start) else { return }
-        _ = posix_madvise(page, byteCount + Int(position - start), POSIX_MADV_WILLNEED)
+        _ = posix_madvise(page, byteCount + Int(position - start), advice)
     }
 }
 
