@@ -10,7 +10,7 @@ struct PlannerTests {
         var sample = try await IndexSample(count: isOptimizedBuild ? 20_000 : 4_000, dimension: 64)
         _ = try await sample.collection.createIndex(.hnsw(m: 12, efConstruction: 80))
         let count = try sample.collection.count()
-        let queries = sample.queries(30)
+        let queries = sample.queries(100)
         var kinds: [String] = []
         for share in [0.9, 0.5, 0.2, 0.1, 0.03, 0.01, 0.003, 0.0002] {
             let filter = Filter.field("number") < Int(share * Double(count))

@@ -30,7 +30,7 @@ extension StoredStatistics.Column {
         between.append(others)
     }
 
-    /// Lists what many rows have, and the last of so many others: as many are listed at most as there is room for, whether they are
+    /// Lists the first and the last, what many rows have, and the last of so many others: as many are listed at most as there is room for, whether they are
     /// common or not, since each stands for so many rows or comes behind one that does.
     fileprivate mutating func append<T: Equatable>(_ ascending: [T], _ bits: (T) -> Int64) {
         let share = 2 * ascending.count / StoredStatistics.maximumValueCount + 1
@@ -39,7 +39,7 @@ extension StoredStatistics.Column {
             var end = position + 1
             while end < ascending.count, ascending[end] == ascending[position] { end += 1 }
             let count = end - position
-            if count >= share || waiting + count >= share || end == ascending.count {
+            if count >= share || waiting + count >= share || position == 0 || end == ascending.count {
                 append(bits(ascending[position]), count: count, between: waiting)
                 waiting = 0
             } else {
@@ -62,7 +62,7 @@ extension ColumnSample.Values {
         for position in stored.values.indices {
             let value = stored.values[position], others = stored.between[position], count = stored.counts[position]
             let number = type == .double ? Double(bitPattern: UInt64(bitPattern: value)) : Double(value)
-            // Nothing is known of what is less than the first.
+            // Nothing is less than the first.
             let low = position == 0 ? number : before
             for other in 0 ..< others {
                 let between = low + (number - low) * Double(other + 1) / Double(others + 1)

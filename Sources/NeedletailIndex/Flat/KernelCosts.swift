@@ -133,7 +133,21 @@ private struct KernelMeasurement {
         return KernelCosts(
             sign: sign, code: code, row: row, sequentialRow: sequential,
             // Beside the block: a code, and the search of the queue.
-            blockHop: block + code + 80, rowHop: code * Double(degree) / 2 + 100)
+            blockHop: block + code + 80, rowHop: code * Double(degree) / 2 + 100, columnValue: columnValues(memory))
+    }
+
+    private func columnValues(_ memory: UnsafeRawPointer) -> Double {
+        let count = Self.byteCount / 8
+        return withUnsafeTemporaryAllocation(of: UInt64.self, capacity: (count + 63) / 64) { words in
+            guard let words = words.baseAddress else { return 0.2 }
+            var best = Double.infinity
+            for _ in 0 ..< Self.runs {
+                let start = ContinuousClock.now
+                nt_filter_range_i64(memory.assumingMemoryBound(to: Int64.self), count, 1, .max, words)
+                best = min(best, (ContinuousClock.now - start) / .nanoseconds(1))
+            }
+            return max(best / Double(count), 0.02)
+        }
     }
 
     /// Nanoseconds a row of `body`, the best of a few runs. It is given slots, one in about three of all, ascending.
