@@ -52,7 +52,7 @@ import Testing
     func recallTarget(target: Double) async throws {
         var sample = try await IndexSample(count: 12_000, dimension: 32, seed: 77)
         try await sample.collection.createIndex(.hnsw(m: 8, efConstruction: 60, quantization: .none), threads: 1)
-        let queries = sample.queries(200)
+        let queries = sample.queries(600)
         let plan = try sample.collection.search(near: queries[0], recall: target).plan
         #expect(plan.isThroughIndex && plan.recall >= target && plan.recall <= 1)
         let given = try sample.recall(queries, recall: target)

@@ -58,7 +58,8 @@ struct SearchExecution {
             let facts = SearchFacts(
                 liveCount: table.liveCount, matchingCount: matching.count, failureShare: matching.failureShare, index: .graph(graph.facts))
             let costs = CostModel(facts, graph.facts)
-            return .walk(graph, matching, efSearch: efSearch, costs.strategy, budget: costs.budget(efSearch: efSearch, k: k))
+            // Without neighbour codes, a walk sees by itself whether what matches is elsewhere.
+            return .walk(graph, matching, efSearch: efSearch, costs.strategy, budget: costs.budget(efSearch: efSearch, k: k) ?? .max)
         case (.codes, .graph(let graph)): return graph.graph.hasCodes ? .codes(graph) : .exact
         case (.ivfpq(let nprobe, let refineFactor, _, _, _), .lists(let lists)):
             return .lists(lists, nprobe: nprobe, refineFactor: refineFactor)

@@ -36,7 +36,7 @@ struct Calibration: Sendable, Hashable {
     /// The least setting that finds the share `recall` of the `k` nearest, between two whole numbers as it comes; `nil` where no
     /// setting that was measured does.
     func setting(recall: Double, k: Double) -> Double? {
-        // No margin is added: what is measured is rather less than what other queries find (GraphMeasurement).
+        // No margin is added: what was measured of a graph has lost its standard error already (GraphMeasurement).
         let k = max(k, 1)
         var below: (k: Double, setting: Double)?
         func beyond(_ known: (k: Double, setting: Double)) -> Double { known.setting * pow(k / known.k, rule.exponent) }
@@ -75,11 +75,16 @@ struct Calibration: Sendable, Hashable {
 }
 
 extension Calibration {
-    /// The `efSearch` that are measured.
-    static let efSearchLadder = [10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768]
+    /// The `efSearch` that are measured, close together where recall climbs: between two of them it is taken to grow with their
+    /// logarithm, which tells too much where the curve bends upwards.
+    static let efSearchLadder = [10, 12, 14, 16, 19, 22, 26, 32, 40, 48, 56, 64, 80, 96, 128, 192, 256, 384, 512, 768]
     /// Those that are measured for so many neighbours: an `efSearch` for few stands for a longer walk than for many.
     static func efSearchLadder(k: Int) -> [Int] {
-        k == 1 ? [1, 2, 3, 4, 6, 8] + efSearchLadder.filter { $0 <= 128 } : [k] + efSearchLadder.filter { $0 > k }
+        switch k {
+        case 1: [1, 2, 3, 4, 5, 6, 7, 8] + efSearchLadder.filter { $0 <= 128 }
+        case 10: efSearchLadder
+        default: [100, 120, 140, 160, 190, 220, 256, 320, 384, 512, 640, 768, 1_024]
+        }
     }
 
     /// The numbers of neighbours that the recall of a graph is measured for; those between are interpolated.

@@ -4,9 +4,9 @@ import NeedletailStorage
 extension IndexBuild {
     /// A graph of all live records.
     func buildGraph(_ description: IndexDescription, _ table: TableSnapshot) throws(NeedletailError) -> Built {
-        let built = try linking { () throws(HNSWBuildError) in try builder(table, description).build() }
+        let built = try linking { () throws(HNSWBuildError) in try builder(table, description).build(measuring: trial(table)) }
         let unlinked = table.deletedCount(in: 0 ..< built.header.count)
-        return result(built, try measure(built, table), measuredCount: built.header.count - unlinked, unlinked)
+        return result(built, measuredCount: built.header.count - unlinked, unlinked)
     }
 
     /// A graph with the tail in it, and without what has been deleted; `nil` where nothing has changed.
@@ -19,30 +19,38 @@ extension IndexBuild {
         let known = index.parameters.measuredCount
         let hasChanged = hasChanged(since: known, before, table)
         let built = try linking { () throws(HNSWBuildError) in
-            try builder(table, description).merge(into: index.graph, remeasures: hasChanged)
+            try builder(table, description).merge(into: index.graph, measuring: hasChanged ? trial(table) : nil)
         }
         let unlinked = table.deletedCount(in: 0 ..< built.header.count)
-        let isStale = hasChanged || built.isFresh
-        var merged = result(
-            built, isStale ? try measure(built, table) : header.calibration,
-            measuredCount: isStale ? built.header.count - unlinked : known, unlinked)
+        var merged = result(built, measuredCount: built.isMeasured ? built.header.count - unlinked : known, unlinked)
         merged.repairedCount = before.deletedCount
         return merged
     }
 
-    private func result(_ built: HNSWBuild, _ calibration: [HNSWHeader.CalibrationPoint], measuredCount: Int, _ unlinkedCount: Int) -> Built {
-        var header = built.header
-        header.calibration = calibration
-        return Built(
-            content: .graph(header, unlinkedCount: unlinkedCount), measuredCount: measuredCount, peakByteCount: built.peakByteCount,
+    private func result(_ built: HNSWBuild, measuredCount: Int, _ unlinkedCount: Int) -> Built {
+        Built(
+            content: .graph(built.header, unlinkedCount: unlinkedCount), measuredCount: measuredCount, peakByteCount: built.peakByteCount,
             arrays: built.contents, owner: built)
     }
 
-    private func builder(_ table: TableSnapshot, _ description: IndexDescription) -> HNSWBuilder {
+    /// What measures the graph while it is built.
+    private func trial(_ table: TableSnapshot) -> HNSWTrial {
+        { graph, heldOut throws(HNSWBuildError) in
+            let measurement = GraphMeasurement(graph: graph, heldOut: heldOut, table: table, schema: collection.schema, threads: threads)
+            guard let points = measurement.points(continues) else { throw .cancelled }
+            return points
+        }
+    }
+
+    private func source(_ table: TableSnapshot) -> HNSWSource {
         let schema = collection.schema
-        let source = HNSWSource(
+        return HNSWSource(
             vectors: table.vectors, dimension: schema.dimension, metric: schema.metric.indexMetric,
             element: schema.element.indexElement, deleted: table.deleted)
+    }
+
+    private func builder(_ table: TableSnapshot, _ description: IndexDescription) -> HNSWBuilder {
+        let schema = collection.schema, source = source(table)
         guard case .hnsw(let m, let efConstruction, let quantization, let seed) = description else {
             preconditionFailure("a graph is built by the description of one")
         }
@@ -68,16 +76,6 @@ extension IndexBuild {
             case .invalid(let reason): throw NeedletailError(.invalidArgument, reason)
             }
         }
-    }
-
-    private func measure(_ built: HNSWBuild, _ table: TableSnapshot) throws(NeedletailError) -> [HNSWHeader.CalibrationPoint] {
-        let graph: HNSWGraph
-        do throws(HNSWError) { graph = try built.graph(vectors: table.vectors) } catch {
-            preconditionFailure("what was just built is sound: \(error)")
-        }
-        let measurement = GraphMeasurement(graph: graph, table: table, schema: collection.schema, threads: threads)
-        guard let points = measurement.points(continues) else { throw cancelled() }
-        return points
     }
 }
 

@@ -37,4 +37,24 @@ extension HNSWBuilder {
             rotationSeed: seed, largestNorm: max(Float(largest), base?.header.neighborCodes?.largestNorm ?? 0))
         return blocks
     }
+    /// Encodes the blocks of nodes anew whose lists have changed since.
+    func updateNeighborBlocks(of built: HNSWBuild) throws(HNSWBuildError) {
+        guard let codes = built.header.neighborCodes else { return }
+        let rotation = RaBitQRotation(seed: codes.rotationSeed, dimension: built.header.dimension)
+        let encoder = NeighborBlocks(built.header, rotation: rotation), vectors = source.vectors
+        let links = built.arrays[HNSWArray.links.rawValue], blocks = built.arrays[HNSWArray.neighborBlocks.rawValue]
+        let scratches = UnsafeMutablePointer<NeighborBlocks.Scratch>.allocate(capacity: crew.threads)
+        for worker in 0 ..< crew.threads {
+            (scratches + worker).initialize(to: NeighborBlocks.Scratch(rotatedDimension: rotation.rotatedDimension))
+        }
+        defer {
+            for worker in 0 ..< crew.threads { scratches[worker].deallocate() }
+            scratches.deallocate()
+        }
+        try crew.forEach(.codes, count: built.header.count, batch: 256) { worker, slot in
+            let list = UnsafePointer(links.row(slot).assumingMemoryBound(to: UInt32.self)), block = blocks.row(slot)
+            if encoder.isBlock(block, of: list) { return }
+            encoder.encode(list, of: slot, in: vectors, scratch: &scratches[worker], to: block)
+        }
+    }
 }

@@ -65,13 +65,19 @@ extension HNSWBuilder {
             workers[worker].insert(upper: low[i].number)
         }
 
-        var slots = rest(of: slots, level0Only: HNSWLevels(m: options.m, seed: options.seed))
+        try insert(rest(of: slots, level0Only: HNSWLevels(m: options.m, seed: options.seed)), into: graph, workers: workers)
+    }
+
+    /// Inserts slots that are on level 0 only.
+    func insert(_ slots: [UInt32], into graph: BuildGraph, workers: UnsafeMutablePointer<BuildWorker>) throws(HNSWBuildError) {
+        var slots = slots
         if slots.isEmpty { return }
         if graph.entryNode == NT_NO_NODE {
             // So few that none is on an upper level.
             if graph.entrySlot == NT_NO_NODE { graph.entrySlot = slots.removeFirst() }
-            try crew.forEach(.insert, count: slots.count, batch: slots.count, threads: 1) { worker, i in
-                workers[worker].insert(slot: slots[i], from: graph.entrySlot)
+            let rest = slots
+            try crew.forEach(.insert, count: rest.count, batch: rest.count, threads: 1) { worker, i in
+                workers[worker].insert(slot: rest[i], from: graph.entrySlot)
             }
             return
         }

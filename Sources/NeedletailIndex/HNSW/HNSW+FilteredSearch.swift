@@ -31,7 +31,7 @@ extension HNSWGraph {
 
     func filteredSearch(
         _ query: UnsafeBufferPointer<Float>, k: Int, ef: Int, allowed: UnsafeBufferPointer<UInt64>?, deleted: UnsafeBufferPointer<UInt64>?,
-        mask: SlotMask, strategy: HNSWFilterStrategy?, budget: Int?, leavingOut hidden: UInt32?, scratch pool: HNSWScratchPool, statistics: inout HNSWStatistics
+        mask: SlotMask, strategy: HNSWFilterStrategy?, budget: Int?, scratch pool: HNSWScratchPool, statistics: inout HNSWStatistics
     ) -> [Neighbor] {
         let passing = mask.isFull ? header.count : mask.cardinality(count: header.count)
         guard passing > 0, let base = query.baseAddress else { return [] }
@@ -41,85 +41,122 @@ extension HNSWGraph {
             statistics.rescored += passing
             return covered.search(query, k: k, allowed: allowed, deleted: deleted)
         }
-        let scratch = pool.take()
-        defer { pool.giveBack(scratch) }
-        if strategy == .all, usesNeighborCodes(k: k, ef: ef) {
-            var extent = SearchExtent(header.reaches ?? [], k: k, ef: ef, selectivity: Double(passing) / Double(header.count))
-            let before = statistics.hops
-            let budget = budget.map { max($0, 1) } ?? .max
-            extent.budget = min(extent.budget, budget)
-            let found = search(base, k: k, extent: extent, allowed: allowed, deleted: deleted, leavingOut: hidden, scratch, &statistics)
-            if statistics.hops - before >= budget {
+        // Most hops that a walk may make, and what comes back where it gives up: nothing, if it is the caller who has set a limit, else
+        // what comparing all finds.
+        let limit = budget.map { max($0, 1) } ?? .max
+        func compared() -> [Neighbor] {
+            if budget != nil {
                 statistics.spentBudgets += 1
                 return []
             }
-            if found.count == k { return found }
             statistics.exactFallbacks += 1
             statistics.rescored += passing
             return covered.search(query, k: k, allowed: allowed, deleted: deleted)
+        }
+        let scratch = pool.take()
+        defer { pool.giveBack(scratch) }
+        let selectivity = Double(passing) / Double(header.count)
+        if strategy == .all, usesNeighborCodes(k: k, ef: ef) {
+            var extent = SearchExtent(header.reaches ?? [], k: k, ef: ef, selectivity: selectivity)
+            let before = statistics.hops
+            extent.budget = min(extent.budget, limit)
+            let found = search(base, k: k, extent: extent, allowed: allowed, deleted: deleted, scratch, &statistics)
+            return statistics.hops - before >= limit || found.count < k ? compared() : found
         }
         let prepared = prepare(base, scratch)
         var beam = nt_beam()
         beam.allowed = allowed?.baseAddress
         beam.deleted = deleted?.baseAddress
+        var isComplete = true
         if strategy == .twoHops {
-            searchInTwoHops(prepared, ef: ef, mask: mask, leavingOut: hidden, scratch, &beam)
+            isComplete = searchInTwoHops(prepared, ef: ef, mask: mask, selectivity: selectivity, scratch, &beam)
         } else {
             // As many nodes as `ef` that pass belong to, and half as many again. Where too few of them pass, since those
             // that do not lie near the query, more.
-            var capacity = Int(1.5 * Double(ef) * Double(header.count) / Double(passing))
+            var capacity = Int(1.5 * Double(ef) / selectivity)
             while true {
-                searchAll(prepared, ef: ef, capacity: min(capacity, header.count), mask: mask, leavingOut: hidden, scratch, &beam)
+                isComplete = searchAll(
+                    prepared, ef: ef, capacity: min(capacity, header.count), mask: mask, selectivity: selectivity, scratch, &beam)
+                guard isComplete else { break }
                 let last = beam.pool_count == capacity ? nt_key_distance(beam.pool[capacity - 1]) : .infinity
                 let worst = beam.result_count == ef ? nt_key_distance(beam.results[ef - 1]) : .infinity
                 // Nodes that the pool had no room for may have led to more.
                 if last >= worst || beam.pool_count < capacity || capacity >= header.count { break }
                 capacity *= 4
-                if isCostly(ef: capacity) { break }
+                if isCostly(ef: capacity) || capacity > limit - min(Int(beam.hops), limit) {
+                    isComplete = false
+                    break
+                }
             }
         }
         statistics.add(beam)
-        if beam.result_count < k {
-            // k come back whenever k exist.
-            statistics.exactFallbacks += 1
-            statistics.rescored += passing
-            return covered.search(query, k: k, allowed: allowed, deleted: deleted)
-        }
+        // A walk that ran dry before it had found `ef`, though there are as many, has not come to where they are. k come back whenever
+        // k exist.
+        guard isComplete, beam.result_count == ef else { return compared() }
         return nearest(k, of: beam.results, count: beam.result_count, ef: ef, query: prepared.vector, scratch, &statistics)
     }
 
-    /// Goes through all nodes; those that pass end up in the beam's results.
+    /// Whether a node, where a search has entered level 0, lies amid others that pass a filter much less often than all nodes do.
+    ///
+    /// What passes is elsewhere then: a walk finds a way there, but not every one, and so too little of what is nearest.
+    private func liesApart(_ slot: UInt32, mask: SlotMask, selectivity: Double) -> Bool {
+        var passing = 0, looked = 0
+        func look(_ slot: UInt32, _ next: ((UInt32) -> Void)?) {
+            let list = list(level: 0, slot)
+            for i in 0 ..< header.degree {
+                if list[i] >= header.count { break }
+                looked += 1
+                passing += mask.contains(list[i]) ? 1 : 0
+                if i < Self.neighborhood { next?(list[i]) }
+            }
+        }
+        look(slot) { look($0, nil) }
+        let expected = selectivity * Double(looked)
+        return expected >= Self.leastExpected && Double(passing) < Self.apartShare * expected
+    }
+
+    /// Neighbours of the node whose own are looked at.
+    private static var neighborhood: Int { 8 }
+    /// Nodes that must be expected to pass, so that it means something that few do.
+    private static var leastExpected: Double { 10 }
+    /// The share of those that are expected below which what passes is elsewhere.
+    private static var apartShare: Double { 0.25 }
+
+    /// Goes through all nodes; those that pass end up in the beam's results. False where it does not even begin, since what passes is
+    /// elsewhere.
     private func searchAll(
-        _ prepared: nt_traversal_query, ef: Int, capacity: Int, mask: SlotMask, leavingOut hidden: UInt32?, _ scratch: HNSWScratch,
+        _ prepared: nt_traversal_query, ef: Int, capacity: Int, mask: SlotMask, selectivity: Double, _ scratch: HNSWScratch,
         _ beam: inout nt_beam
-    ) {
+    ) -> Bool {
         scratch.reserve(pool: capacity, results: ef)
         beam.pool = scratch.pool
         beam.results = scratch.results
         beam.result_capacity = ef
-        withUnsafePointer(to: prepared) { prepared in
+        defer { nt_seen_clear(&beam.seen) }
+        return withUnsafePointer(to: prepared) { prepared in
             enter(prepared, scratch, &beam)
-            if let hidden { nt_seen_insert(&beam.seen, hidden) }
+            if liesApart(nt_pool_node(beam.pool[0]), mask: mask, selectivity: selectivity) { return false }
             beam.capacity = capacity
             beam.result_count = mask.contains(nt_pool_node(beam.pool[0])) ? 1 : 0
             beam.results[0] = beam.pool[0]
             withUnsafePointer(to: level(0)) { nt_traversal_for(traversalKind).pointee.search_filtered($0, prepared, &beam) }
+            return true
         }
-        nt_seen_clear(&beam.seen)
     }
 
-    /// Goes through nodes that pass; they end up in the beam's results.
+    /// Goes through nodes that pass; they end up in the beam's results. False as above.
     private func searchInTwoHops(
-        _ prepared: nt_traversal_query, ef: Int, mask: SlotMask, leavingOut hidden: UInt32?, _ scratch: HNSWScratch, _ beam: inout nt_beam
-    ) {
+        _ prepared: nt_traversal_query, ef: Int, mask: SlotMask, selectivity: Double, _ scratch: HNSWScratch, _ beam: inout nt_beam
+    ) -> Bool {
         // The entry point, which may not pass, takes one place more.
         scratch.reserve(pool: ef + 1)
         beam.pool = scratch.pool
-        withUnsafePointer(to: prepared) { prepared in
+        let began = withUnsafePointer(to: prepared) { prepared in
             enter(prepared, scratch, &beam)
-            if let hidden { nt_seen_insert(&beam.seen, hidden) }
+            if liesApart(nt_pool_node(beam.pool[0]), mask: mask, selectivity: selectivity) { return false }
             beam.capacity = ef + 1
             withUnsafePointer(to: level(0)) { nt_traversal_for(traversalKind).pointee.search_two_hops($0, prepared, &beam) }
+            return true
         }
         nt_seen_clear(&beam.seen)
         var kept = 0
@@ -129,6 +166,7 @@ extension HNSWGraph {
         }
         beam.results = beam.pool
         beam.result_count = min(kept, ef)
+        return began
     }
 
     /// Exact search of the slots that the graph covers.

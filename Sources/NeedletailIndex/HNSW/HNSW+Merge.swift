@@ -14,11 +14,11 @@ extension HNSWBuilder {
     /// A graph over all slots that are not deleted, made of one that covers the first of them. The graph's own parameters
     /// stand; of `options` only threads and memory limit are read.
     ///
-    /// - Parameter remeasures: whether to measure anew what searches go by, as a graph that has changed much needs. Recall by
-    ///   efSearch is another one then, and must be measured again too; so must it where the graph is built afresh.
+    /// - Parameter trial: measures anew what a graph that has changed much finds; called where enough is new to measure with, or the
+    ///   graph is built afresh. Where it is not, the old graph's calibration stands.
     /// - Complexity: as a build of the new slots alone, and a copy of the lists; one selection of neighbours for each node
     ///   that leads to a deleted one.
-    package func merge(into base: HNSWGraph, remeasures: Bool = false) throws(HNSWBuildError) -> HNSWBuild {
+    package func merge(into base: HNSWGraph, measuring trial: HNSWTrial? = nil) throws(HNSWBuildError) -> HNSWBuild {
         let count = source.vectors.count, covered = base.header.count
         guard base.header.dimension == source.dimension, base.header.metric == source.metric, base.header.element == source.element else {
             throw .invalid("the graph was built over vectors of another metric, element or dimension")
@@ -31,10 +31,10 @@ extension HNSWBuilder {
         options.seed = base.header.seed
         var builder = self
         builder.options = options
-        return try builder.extend(base, remeasures: remeasures)
+        return try builder.extend(base, measuring: trial)
     }
 
-    private func extend(_ base: HNSWGraph, remeasures: Bool) throws(HNSWBuildError) -> HNSWBuild {
+    private func extend(_ base: HNSWGraph, measuring trial: HNSWTrial?) throws(HNSWBuildError) -> HNSWBuild {
         let count = source.vectors.count, covered = base.header.count
         let deleted = (0 ..< covered).reduce(0) { $0 + (source.isDeleted($1) ? 1 : 0) }
         // A slot that was left out before is no node, and is never used again: such slots only become more.
@@ -43,7 +43,7 @@ extension HNSWBuilder {
         let added = (covered ..< count).reduce(0) { $0 + (source.isDeleted($1) ? 0 : 1) }
         let isWorthwhile = base.header.entrySlot != nil && linked > 0 && Double(dead) <= Self.deadShareLimit * Double(linked)
             && (linked - dead + added) / Self.growthLimit <= linked
-        guard isWorthwhile else { return try build() }
+        guard isWorthwhile else { return try build(measuring: trial) }
 
         try options.validate(count: count)
         let needed = Self.memoryEstimate(count: count, covered: covered, dimension: source.dimension, options: options)
@@ -51,7 +51,6 @@ extension HNSWBuilder {
 
         var header = base.header
         header.count = count
-        header.calibration = []
         let codes: MutableRows
         if let quantizer = header.sq8 {
             codes = try MutableRows(stride: quantizer.rowByteCount, count: count, extending: base.codes.first(covered), isShared: true)
@@ -72,13 +71,11 @@ extension HNSWBuilder {
         old.write(to: graph, base: base)
         new.write(to: graph, firstNode: old.survivors.count, firstList: old.listCount)
 
-        let space = BuildSpace(source, quantizer: header.sq8, codes: codes.view)
-        try withWorkers(graph, space: space) { workers throws(HNSWBuildError) in
+        return try complete(
+            header, graph, codes, new, firstNode: old.survivors.count, slots: covered ..< count, base: base, measuring: trial
+        ) { workers throws(HNSWBuildError) in
             try repair(graph, base: base, survivors: old, workers: workers)
-            try insert(new, into: graph, firstNode: old.survivors.count, slots: covered ..< count, workers: workers)
-            try connect(graph, worker: workers)
         }
-        return try finish(header, graph, codes, covered: covered, base: base, remeasures: remeasures)
     }
 }
 

@@ -65,15 +65,15 @@ final class NeighborCodesScratch {
 }
 
 extension HNSWGraph {
-    /// Whether a search goes by neighbour codes.
+    /// Whether a search goes by neighbour codes: only as far as it knows how far to go.
     func usesNeighborCodes(k: Int, ef: Int) -> Bool {
-        header.quantization == .rabitq && ef <= SearchExtent.largestEf && k <= SearchExtent.largestEf
+        header.quantization == .rabitq && header.reaches?.isEmpty == false && ef <= SearchExtent.largestEf && k <= SearchExtent.largestEf
     }
 
     /// The k nearest slots that may be returned, as far as the extent goes, ascending by exact internal distance.
     func search(
         _ query: UnsafePointer<Float>, k: Int, extent: SearchExtent,
-        allowed: UnsafeBufferPointer<UInt64>?, deleted: UnsafeBufferPointer<UInt64>?, leavingOut hidden: UInt32? = nil,
+        allowed: UnsafeBufferPointer<UInt64>?, deleted: UnsafeBufferPointer<UInt64>?,
         _ scratch: HNSWScratch, _ statistics: inout HNSWStatistics
     ) -> [Neighbor] {
         let prepared = prepare(query, scratch)
@@ -84,7 +84,6 @@ extension HNSWGraph {
         let lowest = min(2, header.maxLevel - 1)
         return withUnsafePointer(to: prepared) { prepared in
             enter(prepared, scratch, &beam, above: lowest)
-            if let hidden { nt_seen_insert(&beam.seen, hidden) }
             return searchByNeighborCodes(
                 prepared, query, k: k, extent: extent, allowed: allowed, deleted: deleted, scratch, beam, &statistics)
         }

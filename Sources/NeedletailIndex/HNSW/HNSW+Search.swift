@@ -36,13 +36,13 @@ extension HNSWGraph {
     ///   - allowed: bit set = slot may be returned; nil: all may. At least `header.count` bits in whole words, as `deleted`.
     ///   - deleted: bit set = slot is left out; nil: none is.
     ///   - strategy: how to go about them; nil: as costs least.
-    ///   - budget: under neighbour codes and a filter, hops after which the search gives up and returns nothing.
-    ///   - hidden: a slot on level 0 only that the search does not come upon, as if it were not in the graph.
+    ///   - budget: under a filter, hops after which the search gives up and returns nothing; so it does where it sees that what passes
+    ///     is not where the query is. Nil: it compares all that pass then.
     ///   - statistics: added to.
     package func search(
         _ query: UnsafeBufferPointer<Float>, k: Int, ef: Int,
         allowed: UnsafeBufferPointer<UInt64>? = nil, deleted: UnsafeBufferPointer<UInt64>? = nil, strategy: HNSWFilterStrategy? = nil,
-        budget: Int? = nil, leavingOut hidden: UInt32? = nil, scratch pool: HNSWScratchPool, statistics: inout HNSWStatistics
+        budget: Int? = nil, scratch pool: HNSWScratchPool, statistics: inout HNSWStatistics
     ) -> [Neighbor] {
         precondition(query.count == header.dimension, "a query has the index's dimension")
         guard k > 0, let base = query.baseAddress, header.entrySlot != nil else { return [] }
@@ -50,21 +50,21 @@ extension HNSWGraph {
         let mask = SlotMask(allowed: allowed, deleted: deleted, count: header.count)
         if !mask.isFull || isCostly(ef: ef) {
             return filteredSearch(
-                query, k: k, ef: ef, allowed: allowed, deleted: deleted, mask: mask, strategy: strategy, budget: budget, leavingOut: hidden, scratch: pool, statistics: &statistics)
+                query, k: k, ef: ef, allowed: allowed, deleted: deleted, mask: mask, strategy: strategy, budget: budget, scratch: pool, statistics: &statistics)
         }
         let scratch = pool.take()
         defer { pool.giveBack(scratch) }
         if usesNeighborCodes(k: k, ef: ef) {
             let extent = SearchExtent(header.reaches ?? [], k: k, ef: ef)
-            return search(base, k: k, extent: extent, allowed: nil, deleted: nil, leavingOut: hidden, scratch, &statistics)
+            return search(base, k: k, extent: extent, allowed: nil, deleted: nil, scratch, &statistics)
         }
         let extent = usesReach(k: k, ef: ef) ? SearchExtent(header.reaches ?? [], k: k, ef: ef) : nil
-        return search(base, k: k, ef: ef, extent: extent, leavingOut: hidden, scratch, &statistics)
+        return search(base, k: k, ef: ef, extent: extent, scratch, &statistics)
     }
 
     /// The k nearest by codes or stored vectors, all of which may be returned: as far as the extent goes, or with a pool of `ef`.
     func search(
-        _ query: UnsafePointer<Float>, k: Int, ef: Int, extent: SearchExtent?, leavingOut hidden: UInt32? = nil,
+        _ query: UnsafePointer<Float>, k: Int, ef: Int, extent: SearchExtent?,
         _ scratch: HNSWScratch, _ statistics: inout HNSWStatistics
     ) -> [Neighbor] {
         let prepared = prepare(query, scratch)
@@ -74,8 +74,6 @@ extension HNSWGraph {
         beam.pool = scratch.pool
         withUnsafePointer(to: prepared) { prepared in
             enter(prepared, scratch, &beam)
-            // A node that seems to have been seen is never looked at.
-            if let hidden { nt_seen_insert(&beam.seen, hidden) }
             beam.capacity = capacity
             if let extent {
                 beam.reach_count = k

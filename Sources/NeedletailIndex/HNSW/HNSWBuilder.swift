@@ -52,8 +52,9 @@ package final class HNSWBuild: @unchecked Sendable {
     /// What the arrays share chunks with.
     private let base: HNSWGraph?
 
-    init(header: HNSWHeader, arrays: [MutableRows], peakByteCount: Int, base: HNSWGraph?) {
+    init(header: HNSWHeader, arrays: [MutableRows], peakByteCount: Int, base: HNSWGraph?, isMeasured: Bool = false) {
         self.header = header
+        self.isMeasured = isMeasured
         self.arrays = arrays
         self.peakByteCount = peakByteCount
         self.base = base
@@ -61,6 +62,15 @@ package final class HNSWBuild: @unchecked Sendable {
 
     /// Whether it was built afresh, not out of another.
     package var isFresh: Bool { base == nil }
+    /// Whether the calibration in the header is new: measured in this build.
+    package let isMeasured: Bool
+
+    /// The same with what was measured of it.
+    func with(calibration: [HNSWHeader.CalibrationPoint]) -> HNSWBuild {
+        var header = header
+        header.calibration = calibration
+        return HNSWBuild(header: header, arrays: arrays, peakByteCount: peakByteCount, base: base, isMeasured: true)
+    }
 
     /// The arrays by ``HNSWArray``; valid as long as this object.
     package var rows: [ChunkedRows] { arrays.map(\.view) }
@@ -110,10 +120,11 @@ extension HNSWGraph {
 ///    one after the other: each insertion compares some thousand rows, most of which the one before has left in the cache.
 /// 4. *insert*: those are inserted.
 /// 5. *connect*: a node that no path leads to from the entry point is linked from near ones.
+/// 6. *codes*: neighbour codes and sign codes, which the build itself does not go by, are written.
 ///
-/// Neighbour codes and sign codes, which the build itself does not go by, are written at the end.
+/// Where recall is to be measured, some nodes are left for the end (HNSW+BuildTrial.swift).
 package struct HNSWBuilder {
-    let source: HNSWSource
+    var source: HNSWSource
     var options: HNSWOptions
     let crew: BuildCrew
 
@@ -130,8 +141,9 @@ package struct HNSWBuilder {
 
     /// Builds a graph over all slots that are not deleted.
     ///
+    /// - Parameter trial: measures the graph before the last few slots are inserted.
     /// - Complexity: some efConstruction × m distances a vector.
-    package func build() throws(HNSWBuildError) -> HNSWBuild {
+    package func build(measuring trial: HNSWTrial? = nil) throws(HNSWBuildError) -> HNSWBuild {
         let count = source.vectors.count
         try options.validate(count: count)
         let needed = Self.memoryEstimate(count: count, dimension: source.dimension, options: options)
@@ -148,12 +160,7 @@ package struct HNSWBuilder {
             upperLinks: try MutableRows(stride: header.upperLinkStride, count: upper.listCount))
         graph.clearLists(from: 0)
         upper.write(to: graph, firstNode: 0, firstList: 0)
-        let space = BuildSpace(source, quantizer: header.sq8, codes: codes.view)
-        try withWorkers(graph, space: space) { workers throws(HNSWBuildError) in
-            try insert(upper, into: graph, firstNode: 0, slots: 0 ..< count, workers: workers)
-            try connect(graph, worker: workers)
-        }
-        return try finish(header, graph, codes, covered: 0, base: nil, remeasures: true)
+        return try complete(header, graph, codes, upper, firstNode: 0, slots: 0 ..< count, base: nil, measuring: trial)
     }
 
     func emptyHeader() -> HNSWHeader {
@@ -261,6 +268,6 @@ package struct HNSWBuilder {
     /// Bytes of what a build has beside the arrays: locks, the order of insertion, and what each thread has of its own.
     private static func workingByteCount(count: Int, covered: Int, upper: Int, options: HNSWOptions) -> Int {
         let thread = BuildScratch.byteCount(nodes: count, efConstruction: options.efConstruction, degree: 2 * options.m) + (1 << 20)
-        return count + upper * 40 + (count - covered) * 32 + options.threads * thread
+        return count + count / 8 + upper * 40 + (count - covered) * 32 + options.threads * thread
     }
 }

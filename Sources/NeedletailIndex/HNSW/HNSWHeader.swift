@@ -39,8 +39,8 @@ package struct HNSWHeader: Codable, Sendable, Equatable {
     package var sq8: SQ8Quantizer?
     /// What searches by neighbour codes need to know, under `.rabitq`.
     package var neighborCodes: NeighborCodes?
-    /// How many nodes a search for ten expands on average, by ascending reach, the first of them for reach 1. Nil where that was
-    /// not measured: searches then fill a pool of efSearch nodes.
+    /// How many nodes a search for ten expands on average, by ascending reach. Nil where that was not measured: searches then fill a
+    /// pool of efSearch nodes, and do not go by neighbour codes.
     package var reaches: [ReachPoint]?
     /// The seed of the rotation of sign codes; nil where there are none.
     package var signRotationSeed: UInt64?

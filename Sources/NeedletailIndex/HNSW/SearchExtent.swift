@@ -24,7 +24,7 @@ struct SearchExtent {
     ///   - ef: nodes to expand on average for k = 10; for another k in proportion.
     ///   - selectivity: the share of nodes that may be returned.
     init(_ reaches: [HNSWHeader.ReachPoint], k: Int, ef: Int, selectivity: Double = 1) {
-        reach = 1
+        reach = reaches.first?.reach ?? 1
         budget = Int(Self.budgetFactor * Double(ef)) + 24
         // A filter may exclude just what is near.
         if selectivity < 1 { budget = Int(4 * Double(budget) / selectivity) }
@@ -53,14 +53,14 @@ extension HNSWHeader {
         package var hops: Float
 
         /// Whether a search can go by it: it comes out of a file.
-        var isValid: Bool { reach.isFinite && reach >= 1 && hops.isFinite && hops > 0 }
+        var isValid: Bool { reach.isFinite && reach > 0 && hops.isFinite && hops > 0 }
     }
 }
 
 extension HNSWGraph {
     /// Whether a search without neighbour codes stops by distance.
     func usesReach(k: Int, ef: Int) -> Bool {
-        header.reaches != nil && ef <= SearchExtent.largestSortedEf && k <= ef
+        header.reaches?.isEmpty == false && ef <= SearchExtent.largestSortedEf && k <= ef
     }
 
     /// What is added to the reach: the error of SQ8 codes, without which a search would end at once where distances are
@@ -85,25 +85,33 @@ extension HNSWBuilder {
         let scratch = HNSWScratch()
         let query = UnsafeMutablePointer<Float>.allocate(capacity: header.dimension)
         defer { query.deallocate() }
+        let slack = max(graph.slackOfCodes, 0)
         let largestEf = header.neighborCodes == nil ? SearchExtent.largestSortedEf : SearchExtent.largestEf
         var points: [HNSWHeader.ReachPoint] = []
         var excess: Float = 0.02
-        var reach: Float = 1
-        while reach < 16 {
-            var statistics = HNSWStatistics()
+        // Below 1, a search ends before the nearest that it knows of have been expanded: enough where little is asked for.
+        var reaches: [Float] = [0.5, 0.6, 0.7, 0.8, 0.86, 0.91, 0.96, 1]
+        while let last = reaches.last, last < 16 {
+            reaches.append(1 + excess)
+            excess *= 1.4
+        }
+        for reach in reaches {
+            var hops = 0, asked = 0
             for slot in live {
                 header.element.decode(graph.vectors.vector(slot), count: header.dimension, to: query)
                 let extent = SearchExtent(reach: reach, budget: min(2 * largestEf, header.count))
-                if header.neighborCodes == nil {
-                    _ = graph.search(query, k: k, ef: extent.budget, extent: extent, scratch, &statistics)
-                } else {
-                    _ = graph.search(query, k: k, extent: extent, allowed: nil, deleted: deleted, scratch, &statistics)
-                }
+                var statistics = HNSWStatistics()
+                let found = header.neighborCodes == nil
+                    ? graph.search(query, k: k, ef: extent.budget, extent: extent, scratch, &statistics)
+                    : graph.search(query, k: k, extent: extent, allowed: nil, deleted: deleted, scratch, &statistics)
+                // Amid equals, a search goes on for as long as there are any, however far it reaches.
+                if let last = found.last, header.metric != .dot, last.distance <= slack { continue }
+                hops += statistics.hops
+                asked += 1
             }
-            points.append(.init(reach: reach, hops: max(1, Float(statistics.hops) / Float(live.count))))
-            if statistics.hops >= min(largestEf, header.count / 2) * live.count { break }
-            reach = 1 + excess
-            excess *= 1.4
+            guard asked > 0 else { return nil }
+            points.append(.init(reach: reach, hops: max(1, Float(hops) / Float(asked))))
+            if hops >= min(largestEf, header.count / 2) * asked { break }
         }
         return points
     }
