@@ -17,6 +17,7 @@ struct GraphMeasurement {
     private static let queryCount = 700
     /// The least distance of their nearest neighbour over that of the tenth, as the index has distances.
     private static let leastIsolation = 0.45
+    private static let enoughRecall = 0.998
     /// Records that filtered searches are measured with.
     private static let filteredQueryCount = 150
 
@@ -37,6 +38,8 @@ struct GraphMeasurement {
         var points: [HNSWHeader.CalibrationPoint] = []
         for (position, setting) in settings.enumerated() {
             guard isWanted(position + 1, total) else { return nil }
+            // Beyond what finds nearly all, longer searches tell nothing more.
+            if let last = points.last, last.k == setting.k, last.recall > Self.enoughRecall { continue }
             let recall = recall(setting.k, setting.efSearch, sample, scratches)
             points.append(HNSWHeader.CalibrationPoint(k: setting.k, efSearch: setting.efSearch, recall: recall))
         }
