@@ -54,8 +54,11 @@ struct ShellTerminalTests {
         let next = try shell("t.ntl")
         next.type("\u{1B}[A")
         try next.expect("select id, name from items where name = 'grün';")
-        next.type("\u{3}\u{3}")
+        next.type("\u{3}")
+        try next.expect("^C\nneedletail> ")
+        next.type("\u{3}")
         try next.expect("Once more")
+        try next.expect("needletail> ")
         next.type("\u{3}")
         #expect(try next.end() == 0)
     }
