@@ -77,7 +77,7 @@ struct RecallSample: @unchecked Sendable {
     /// Those of the sample that stand alone, `limit` of them at most; all where there are too few that do.
     ///
     /// What has near duplicates, as pictures of one thing have, is found sooner than what is asked as a rule: of 1,000,000 SIFT vectors
-    /// seven in ten have one, of the queries from other pictures hardly any.
+    /// seven in ten have one.
     func isolated(limit: Int, least: Double) -> RecallSample {
         let alone = truth.indices.filter { position in
             guard let nearest = truth[position].first, let tenth = truth[position].prefix(10).last, tenth.distance > 0 else { return true }
