@@ -17,7 +17,7 @@ struct GraphCalibration: Sendable {
     /// The shares of records that filters are measured for.
     static let selectivities = [0.5, 0.2, 0.05]
     /// The `efSearch` that they are measured at, for ten neighbours.
-    static let filteredLadder = [10, 16, 24, 32, 48, 64, 96, 128]
+    static let filteredLadder = [10, 16, 24, 32, 48, 64, 96, 128, 192, 256]
     static let filteredK = 10
 
     init(_ points: [HNSWHeader.CalibrationPoint], queries: [HNSWHeader.CalibrationPoint] = []) {
