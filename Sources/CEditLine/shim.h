@@ -12,6 +12,7 @@ typedef unsigned char (*nt_el_function)(EditLine *, int);
 
 static inline int nt_el_set_prompt(EditLine *editor, nt_el_prompt prompt) { return el_set(editor, EL_PROMPT, prompt); }
 static inline int nt_el_set_editor(EditLine *editor, const char *mode) { return el_set(editor, EL_EDITOR, mode); }
+static inline int nt_el_prepare_terminal(EditLine *editor) { return el_set(editor, EL_PREP_TERM, 1); }
 static inline int nt_el_set_signal(EditLine *editor, int handles) { return el_set(editor, EL_SIGNAL, handles); }
 // The history must be one of `nt_history_open`.
 static inline int nt_el_set_history(EditLine *editor, History *list) { return el_set(editor, EL_HIST, history, list); }

@@ -16,7 +16,7 @@ import Testing
         #expect(index.kind == "hnsw" && index.m == 8 && index.efConstruction == 60 && index.quantization == .sq8 && index.seed == 7)
         #expect(index.coveredCount == 2_997 && index.tailCount == 0 && index.deletedCount == 0)
         #expect(index.byteCount >= 2_997 * (2 * 8 * 4 + 24) && index.build.threads == 2 && index.build.memoryByteCount > 0)
-        #expect(index.calibration.contains { $0.k == 10 && $0.efSearch <= 64 && $0.recall > 0.8 })
+        #expect(index.calibration.contains { $0.k == 10 && ($0.efSearch ?? .max) <= 64 && $0.recall > 0.8 })
         #expect(try things.index() == index)
         #expect(try sample.fixture.database.information().collections[0].index == index)
         #expect(try sample.fixture.database.check().isEmpty)

@@ -46,15 +46,18 @@ struct GraphMeasurement {
         for (position, selectivity) in GraphCalibration.selectivities.enumerated() {
             guard isWanted(settings.count + 1 + position, total) else { return nil }
             let filter = ChanceFilter(selectivity, table, count: count, leavingOut: heldOut)
+            let ks = Calibration.graphK.filter { filter.count > 4 * (GraphCalibration.filteredLadder(k: $0).last ?? 0) }
             // What does not leave enough for the ladder tells nothing.
-            guard filter.count > 4 * (GraphCalibration.filteredLadder.last ?? 0) else { break }
-            let filtered = filter.withWords { words in
-                sample.filtered(words, table, schema, k: GraphCalibration.filteredK, queryCount: Self.filteredQueryCount, threads: threads)
-            }
-            for efSearch in GraphCalibration.filteredLadder {
-                let share = filter.withWords { words in recall(GraphCalibration.filteredK, efSearch, filtered, scratches, allowed: words, selectivity) }
-                points.append(
-                    HNSWHeader.CalibrationPoint(k: GraphCalibration.filteredK, efSearch: efSearch, recall: share, selectivity: selectivity))
+            guard let deepest = ks.max() else { break }
+            filter.withWords { words in
+                let filtered = sample.filtered(words, table, schema, k: deepest, queryCount: Self.filteredQueryCount, threads: threads)
+                for k in ks {
+                    for efSearch in GraphCalibration.filteredLadder(k: k) {
+                        let recall = recall(k, efSearch, filtered, scratches, allowed: words, selectivity)
+                        points.append(HNSWHeader.CalibrationPoint(k: k, efSearch: efSearch, recall: recall, selectivity: selectivity))
+                        if recall > Self.enoughRecall { break }
+                    }
+                }
             }
         }
         return isWanted(total, total) ? points : nil

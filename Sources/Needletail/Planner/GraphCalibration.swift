@@ -12,19 +12,24 @@ struct GraphCalibration: Sendable {
     /// Measured with records, as the curves under filters were.
     private let records: Calibration
     /// By falling selectivity.
-    private let filtered: [(selectivity: Double, calibration: Calibration)]
+    private let filtered: [(selectivity: Double, curves: [Calibration.Curve])]
 
     /// The shares of records that filters are measured for.
     static let selectivities = [0.5, 0.2, 0.05]
-    /// The `efSearch` that they are measured at, for ten neighbours.
-    static let filteredLadder = [10, 16, 24, 32, 48, 64, 96, 128, 192, 256]
-    static let filteredK = 10
+    /// The `efSearch` that they are measured at, for so many neighbours.
+    static func filteredLadder(k: Int) -> [Int] {
+        switch k {
+        case 1: [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128]
+        case 10: [10, 16, 24, 32, 48, 64, 96, 128, 192, 256]
+        default: [100, 140, 190, 256, 384, 512]
+        }
+    }
 
     init(_ points: [HNSWHeader.CalibrationPoint], queries: [HNSWHeader.CalibrationPoint] = []) {
         records = Calibration(points.filter { $0.selectivity == nil })
         unfiltered = queries.isEmpty ? records : Calibration(queries)
         filtered = Set(points.compactMap(\.selectivity)).sorted(by: >).map { selectivity in
-            (selectivity, Calibration(points.filter { $0.selectivity == selectivity }))
+            (selectivity, Calibration(points.filter { $0.selectivity == selectivity }).curves)
         }
     }
 
@@ -32,26 +37,37 @@ struct GraphCalibration: Sendable {
     func efSearch(recall: Double, k: Int, selectivity: Double) -> Int? {
         guard let setting = unfiltered.setting(recall: recall, k: Double(k)) else { return nil }
         guard selectivity < 1 else { return max(Int(setting.rounded(.up)), k) }
-        guard let factor = factor(recall: recall, selectivity: selectivity) else { return nil }
+        guard let factor = factor(recall: recall, k: Double(k), selectivity: selectivity) else { return nil }
         return max(Int((setting * factor).rounded(.up)), k)
     }
 
     /// The recall that `efSearch` gives for `k` neighbours that match, as far as measured.
     func recall(efSearch: Int, k: Int, selectivity: Double) -> Double {
         let plain = unfiltered.recall(efSearch: efSearch, k: k)
-        guard selectivity < 1, let factor = factor(recall: min(plain, 0.99), selectivity: selectivity) else { return plain }
+        guard selectivity < 1, let factor = factor(recall: min(plain, 0.99), k: Double(k), selectivity: selectivity) else { return plain }
         return unfiltered.recall(setting: max(Double(efSearch) / factor, Double(k)), k: Double(k))
     }
 
     /// How many times the `efSearch` of a search without a filter one of this selectivity takes; `nil` where none that was measured
     /// reaches the recall.
-    private func factor(recall: Double, selectivity: Double) -> Double? {
+    ///
+    /// Between two k it is interpolated. Where few match, none was measured for many neighbours; and of one neighbour the records that are
+    /// asked with are too few to tell high recalls apart: there, what ten take is enough.
+    private func factor(recall: Double, k: Double, selectivity: Double) -> Double? {
+        guard let ten = factor(recall: recall, measuredAt: 10, selectivity: selectivity) else { return nil }
+        if k == 10 { return ten }
+        let other = factor(recall: recall, measuredAt: k < 10 ? 1 : 100, selectivity: selectivity)
+        let isMeasured = filtered.allSatisfy { $0.curves.contains { $0.k == 100 } }
+        guard let other = other ?? (k < 10 || !isMeasured ? ten : nil) else { return nil }
+        return ten * pow(other / ten, min(abs(log10(k / 10)), 1))
+    }
+
+    private func factor(recall: Double, measuredAt k: Int, selectivity: Double) -> Double? {
         guard !filtered.isEmpty else { return 1 }
-        let k = Double(Self.filteredK)
-        guard let plain = records.setting(recall: recall, k: k) else { return nil }
+        guard let plain = records.setting(recall: recall, k: Double(k)) else { return nil }
         var above = (selectivity: 1.0, factor: 1.0)
-        for (known, calibration) in filtered {
-            guard let setting = calibration.setting(recall: recall, k: k) else { return nil }
+        for (known, curves) in filtered {
+            guard let setting = curves.first(where: { $0.k == k })?.setting(recall: recall) else { return nil }
             let factor = setting / plain
             guard selectivity < known else {
                 let share = log(selectivity / above.selectivity) / log(known / above.selectivity)

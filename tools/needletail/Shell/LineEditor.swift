@@ -98,6 +98,8 @@ final class LineEditor {
         prompt = strdup(text)
         interruption = nil
         el_resize(editor)
+        // Before the prompt: what is typed as soon as it stands is for the editor, not the terminal.
+        _ = nt_el_prepare_terminal(editor)
         var count: Int32 = 0
         let line = el_gets(editor, &count)
         if let hadText = interruption { return .interrupted(hadText: hadText) }
