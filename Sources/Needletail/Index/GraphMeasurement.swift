@@ -13,10 +13,11 @@ struct GraphMeasurement {
     let schema: Schema
     let threads: Int
 
-    /// Records that are asked with, at most.
-    private static let queryCount = 700
+    /// Records that are asked with, at most: the more neighbours each is asked for, the fewer tell as much.
+    private static func queryCount(k: Int) -> Int { k == 1 ? 700 : k == 10 ? 400 : 100 }
     /// The least distance of their nearest neighbour over that of the tenth, as the index has distances.
     private static let leastIsolation = 0.45
+    /// Beyond it, longer searches tell nothing more.
     private static let enoughRecall = 0.998
     /// Records that filtered searches are measured with.
     private static let filteredQueryCount = 150
@@ -32,13 +33,12 @@ struct GraphMeasurement {
         let count = graph.header.count
         let all = RecallSample(heldOut: heldOut, table, schema, count: count, depth: Calibration.graphK.max() ?? 0, threads: threads)
         // Under dot, distances have no zero that tells duplicates from others.
-        let sample = schema.metric == .dot ? all : all.isolated(limit: Self.queryCount, least: Self.leastIsolation)
+        let sample = schema.metric == .dot ? all : all.isolated(limit: Self.queryCount(k: 1), least: Self.leastIsolation)
 
         let scratches = HNSWScratchPool()
         var points: [HNSWHeader.CalibrationPoint] = []
         for (position, setting) in settings.enumerated() {
             guard isWanted(position + 1, total) else { return nil }
-            // Beyond what finds nearly all, longer searches tell nothing more.
             if let last = points.last, last.k == setting.k, last.recall > Self.enoughRecall { continue }
             let recall = recall(setting.k, setting.efSearch, sample, scratches)
             points.append(HNSWHeader.CalibrationPoint(k: setting.k, efSearch: setting.efSearch, recall: recall))
@@ -46,13 +46,15 @@ struct GraphMeasurement {
         for (position, selectivity) in GraphCalibration.selectivities.enumerated() {
             guard isWanted(settings.count + 1 + position, total) else { return nil }
             let filter = ChanceFilter(selectivity, table, count: count, leavingOut: heldOut)
-            let ks = Calibration.graphK.filter { filter.count > 4 * (GraphCalibration.filteredLadder(k: $0).last ?? 0) }
-            // What does not leave enough for the ladder tells nothing.
-            guard let deepest = ks.max() else { break }
+            // Where a walk looks at a good part of what passes, nobody takes it: a scan does so sooner.
+            let greatest = Double(filter.count) * selectivity / 4
+            let ladders = Calibration.graphK.map { k in (k: k, ladder: GraphCalibration.filteredLadder(k: k).filter { Double($0) <= greatest }) }
+                .filter { $0.ladder.count > 1 }
+            guard let deepest = ladders.last?.k else { break }
             filter.withWords { words in
                 let filtered = sample.filtered(words, table, schema, k: deepest, queryCount: Self.filteredQueryCount, threads: threads)
-                for k in ks {
-                    for efSearch in GraphCalibration.filteredLadder(k: k) {
+                for (k, ladder) in ladders {
+                    for efSearch in ladder {
                         let recall = recall(k, efSearch, filtered, scratches, allowed: words, selectivity)
                         points.append(HNSWHeader.CalibrationPoint(k: k, efSearch: efSearch, recall: recall, selectivity: selectivity))
                         if recall > Self.enoughRecall { break }
@@ -73,16 +75,18 @@ struct GraphMeasurement {
         let found = Atomic<Int>(0)
         let squares = Atomic<Int>(0)
         let wanted = Atomic<Int>(0)
-        let dimension = sample.dimension
+        let dimension = sample.dimension, askedCount = min(Self.queryCount(k: k), sample.slots.count)
         sample.queries.withUnsafeBufferPointer { queries in
             // Each call reads what it shares, and adds to atomic numbers.
             nonisolated(unsafe) let queries = queries
             let next = Atomic<Int>(0)
-            DispatchQueue.concurrentPerform(iterations: min(threads, sample.slots.count)) { _ in
+            DispatchQueue.concurrentPerform(iterations: min(threads, askedCount)) { _ in
                 var statistics = HNSWStatistics()
                 while true {
-                    let position = next.add(1, ordering: .relaxed).oldValue
-                    guard position < sample.slots.count else { return }
+                    let number = next.add(1, ordering: .relaxed).oldValue
+                    guard number < askedCount else { return }
+                    // Evenly over the sample.
+                    let position = number * sample.slots.count / askedCount
                     let query = UnsafeBufferPointer(rebasing: queries[position * dimension ..< (position + 1) * dimension])
                     let exact = sample.truth[position].prefix(k)
                     guard let farthest = exact.last?.distance else { continue }
@@ -98,7 +102,7 @@ struct GraphMeasurement {
                 }
             }
         }
-        let (hits, total, queryCount) = (Double(found.load(ordering: .relaxed)), Double(wanted.load(ordering: .relaxed)), Double(sample.slots.count))
+        let (hits, total, queryCount) = (Double(found.load(ordering: .relaxed)), Double(wanted.load(ordering: .relaxed)), Double(askedCount))
         guard total > 0 else { return 1 }
         // Less by the standard error of the mean: other queries than these are to find as much as was promised.
         let variance = max(Double(squares.load(ordering: .relaxed)) / queryCount - (hits / queryCount) * (hits / queryCount), 0)

@@ -57,7 +57,7 @@ struct GraphCalibration: Sendable {
         guard let ten = factor(recall: recall, measuredAt: 10, selectivity: selectivity) else { return nil }
         if k == 10 { return ten }
         let other = factor(recall: recall, measuredAt: k < 10 ? 1 : 100, selectivity: selectivity)
-        let isMeasured = filtered.allSatisfy { $0.curves.contains { $0.k == 100 } }
+        let isMeasured = filtered.contains { $0.curves.contains { $0.k == 100 } }
         guard let other = other ?? (k < 10 || !isMeasured ? ten : nil) else { return nil }
         return ten * pow(other / ten, min(abs(log10(k / 10)), 1))
     }
@@ -67,7 +67,8 @@ struct GraphCalibration: Sendable {
         guard let plain = records.setting(recall: recall, k: Double(k)) else { return nil }
         var above = (selectivity: 1.0, factor: 1.0)
         for (known, curves) in filtered {
-            guard let setting = curves.first(where: { $0.k == k })?.setting(recall: recall) else { return nil }
+            guard let curve = curves.first(where: { $0.k == k }) else { break }
+            guard let setting = curve.setting(recall: recall) else { return nil }
             let factor = setting / plain
             guard selectivity < known else {
                 let share = log(selectivity / above.selectivity) / log(known / above.selectivity)
