@@ -37,7 +37,7 @@ struct SearchExecution {
     private enum Way {
         case exact
         /// By the codes of all that match, or of all records.
-        case codes(GraphIndex)
+        case codes(GraphIndex, CodeScanPrecision)
         case graph(GraphIndex, efSearch: Int)
         /// As before, by those that match alone; a walk that has made `budget` hops is given up.
         case walk(GraphIndex, MatchingSlots, efSearch: Int, HNSWFilterStrategy, budget: Int?)
@@ -60,7 +60,8 @@ struct SearchExecution {
             let costs = CostModel(facts, graph.facts)
             // Without neighbour codes, a walk sees by itself whether what matches is elsewhere.
             return .walk(graph, matching, efSearch: efSearch, costs.strategy, budget: costs.budget(efSearch: efSearch, k: k) ?? .max)
-        case (.codes, .graph(let graph)): return graph.graph.hasCodes ? .codes(graph) : .exact
+        case (.codes(_, _, let recall), .graph(let graph)):
+            return graph.graph.hasCodes ? .codes(graph, recall < CodeScanPrecision.standard.recall ? .quick : .standard) : .exact
         case (.ivfpq(let nprobe, let refineFactor, _, _, _), .lists(let lists)):
             return .lists(lists, nprobe: nprobe, refineFactor: refineFactor)
         default: return .exact
@@ -93,8 +94,8 @@ struct SearchExecution {
         var plan = plan
         switch way {
         case .exact: return (exactly(query, k: k, threads: threads, allowed, deleted, &work), exactPlan)
-        case .codes(let graph):
-            covered = scan(query, in: graph, k: k, &work)
+        case .codes(let graph, let precision):
+            covered = scan(query, in: graph, k: k, precision, &work)
             coveredCount = graph.coveredCount
         case .graph(let graph, let efSearch):
             covered = work.time(\.indexMicroseconds) {
@@ -111,8 +112,8 @@ struct SearchExecution {
             coveredCount = graph.coveredCount
             if work.gaveUp {
                 // What matches is not where the query is: then all of it is compared.
-                covered = scan(query, in: graph, k: k, &work)
-                plan = .codes(compared: matching.count, tail: graph.facts.tailCount, recall: SearchPlan.codesRecall)
+                covered = scan(query, in: graph, k: k, .standard, &work)
+                plan = .codes(compared: matching.count, tail: graph.facts.tailCount, recall: CodeScanPrecision.standard.recall)
             } else {
                 covered = walked
             }
@@ -150,17 +151,19 @@ struct SearchExecution {
     }
 
     /// Of what takes part and is covered, the nearest by codes.
-    private func scan(_ query: UnsafeBufferPointer<Float>, in graph: GraphIndex, k: Int, _ work: inout SearchWork) -> [Neighbor] {
+    private func scan(
+        _ query: UnsafeBufferPointer<Float>, in graph: GraphIndex, k: Int, _ precision: CodeScanPrecision, _ work: inout SearchWork
+    ) -> [Neighbor] {
         guard let list = matching?.slots() else {
             return work.time(\.indexMicroseconds) {
-                graph.scan(query, k: k, slots: nil, deleted: table.deleted, precision: .standard, &$0.graph)
+                graph.scan(query, k: k, slots: nil, deleted: table.deleted, precision: precision, &$0.graph)
             }
         }
         let count = list.count(below: graph.coveredCount)
         return work.time(\.indexMicroseconds) { work in
             list.slots.withUnsafeBufferPointer {
                 graph.scan(
-                    query, k: k, slots: UnsafeBufferPointer(rebasing: $0[..<count]), deleted: nil, precision: .standard, &work.graph)
+                    query, k: k, slots: UnsafeBufferPointer(rebasing: $0[..<count]), deleted: nil, precision: precision, &work.graph)
             }
         }
     }

@@ -115,9 +115,9 @@ extension SearchPlan {
     /// The recall that a search aims at where none is asked for.
     static let defaultRecall = 0.95
 
-    /// What a scan by codes finds of the true nearest, at least: it overlooks those that their signs make seem two standard deviations
-    /// farther away, and threshold and rescoring leave room for more. Measured 0.9996 to 1 on MiniLM.
-    static let codesRecall = 0.999
+    /// How sure a scan by codes makes of what it finds, for a recall that is asked for: by the errors of signs alone it would overlook one
+    /// near row in fifteen, or in forty; but threshold and rescoring leave room for more. Measured 0.9996 to 1 on MiniLM by `standard`.
+    static func precision(recall: Double) -> CodeScanPrecision { recall <= 0.95 ? .quick : .standard }
 
     /// A walk under a filter must be so many times as fast as a scan: its recall was measured under filters that leave out records by
     /// chance, and is lower under one that leaves out just what is near the query.
@@ -177,9 +177,10 @@ extension SearchPlan {
         let isFiltered = compared < facts.liveCount
         var plans = [PricedPlan(plan: exact(facts), microseconds: isFiltered ? costs.exact : costs.sequential)]
         if costs.hasCodes, !request.isOpenEnded {
+            let found = precision(recall: recall).recall
             plans.append(PricedPlan(
-                plan: .codes(compared: compared, tail: index.tailCount, recall: codesRecall), microseconds: costs.codes(k: request.k),
-                refusal: recall > codesRecall ? "finds about \(codesRecall) of them, less than is asked for" : nil))
+                plan: .codes(compared: compared, tail: index.tailCount, recall: found), microseconds: costs.codes(k: request.k),
+                refusal: recall > found ? "finds about \(found) of them, less than is asked for" : nil))
         }
         if let walk = request.efSearch.map({ graph($0, request, facts, index) }) ?? walk(request, facts, index) {
             let microseconds = costs.walk(efSearch: walk.efSearch, k: request.k)

@@ -67,7 +67,7 @@ package struct CostModel: Sendable, Equatable {
     /// Comparing all that match by codes.
     package func codes(k: Int) -> Double {
         guard hasCodes else { return .infinity }
-        let kept = min(Double(HNSWGraph.codeScanKeptCount(k: k)), Double(matchingCount)), matching = Double(matchingCount)
+        let kept = min(Double(CodeScanPrecision.standard.keptCount(k: k)), Double(matchingCount)), matching = Double(matchingCount)
         var cost = kernels.search + kept * kernels.row * 2
         if hasSigns, matchingCount >= HNSWGraph.leastForSigns {
             let passing = min(matching, 2 * kept + 6 * kept * log(max(matching / kept, 1)))

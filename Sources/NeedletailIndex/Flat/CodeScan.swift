@@ -6,15 +6,22 @@ import NeedletailStorage
 // codes; and in full precision. A row of 384 f32 takes 1,536 bytes, its SQ8 codes 384 and its signs 64, and a scan of rows here and there is as
 // fast as the cache brings them.
 
-/// How many standard deviations of its estimate a row may be better than it seems: the share of near rows that a scan by signs
-/// overlooks falls with it, and the share of rows that pass grows.
+/// How sure a scan by codes makes of what it finds: the share of near rows that it overlooks falls with it, and the share of rows that
+/// it compares rises.
 package struct CodeScanPrecision: Sendable, Equatable {
-    package var deviations: Float
+    /// How many standard deviations of its estimate by signs a row may be better than it seems.
+    package let deviations: Float
+    /// What it finds of the true nearest, at least.
+    package let recall: Double
+    /// Of k rows sought, so many more are compared in full, at least; and one more for each `spareDivisor`.
+    private let leastSpare: Int, spareDivisor: Int
 
-    package init(deviations: Float) { self.deviations = deviations }
+    package static let standard = CodeScanPrecision(deviations: 2, recall: 0.999, leastSpare: 6, spareDivisor: 4)
+    /// Where some may be overlooked.
+    package static let quick = CodeScanPrecision(deviations: 1.5, recall: 0.97, leastSpare: 3, spareDivisor: 8)
 
-    /// What most searches want: overlooks some 2 of 1,000 of the nearest ten.
-    package static let standard = CodeScanPrecision(deviations: 2)
+    /// How many of the nearest by SQ8 codes are compared in full precision.
+    package func keptCount(k: Int) -> Int { k + max(leastSpare, k / spareDivisor) }
 }
 
 /// The memory of one scan by codes.
@@ -97,9 +104,6 @@ extension HNSWGraph {
         return hops * (neighborBlocks.stride + row) + (distances - inBlocks) * row
     }
 
-    /// How many of the nearest by SQ8 codes are compared in full precision.
-    package static func codeScanKeptCount(k: Int) -> Int { k + max(6, k / 4) }
-
     /// The k nearest of some slots, ascending by exact internal distance, compared by codes first.
     ///
     /// - Parameters:
@@ -120,7 +124,7 @@ extension HNSWGraph {
         let scratch = pool.take()
         defer { pool.giveBack(scratch) }
         let prepared = prepare(base, scratch)
-        let kept = min(Self.codeScanKeptCount(k: k), count)
+        let kept = min(precision.keptCount(k: k), count)
         if let slots, !hasCodes || count <= max(kept, Self.fewSlots) {
             return rescored(k, of: slots, prepared.vector, scratch, &statistics)
         }
