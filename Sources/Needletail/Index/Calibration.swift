@@ -77,7 +77,7 @@ struct Calibration: Sendable, Hashable {
 extension Calibration {
     /// The `efSearch` that are measured, close together where recall climbs: between two of them it is taken to grow with their
     /// logarithm, which tells too much where the curve bends upwards.
-    static let efSearchLadder = [10, 12, 14, 16, 19, 22, 26, 32, 40, 48, 56, 64, 80, 96, 128, 192, 256, 384, 512, 768]
+    static let efSearchLadder = [10, 12, 14, 16, 19, 22, 24, 26, 29, 32, 36, 40, 48, 56, 64, 80, 96, 128, 192, 256, 384, 512, 768]
     /// Those that are measured for so many neighbours: an `efSearch` for few stands for a longer walk than for many.
     static func efSearchLadder(k: Int) -> [Int] {
         switch k {

@@ -16,7 +16,7 @@ struct GraphMeasurement {
     /// Records that are asked with, at most: the more neighbours each is asked for, the fewer tell as much.
     private static func queryCount(k: Int) -> Int { k == 1 ? 700 : k == 10 ? 400 : 100 }
     /// The least distance of their nearest neighbour over that of the tenth, as the index has distances.
-    private static let leastIsolation = 0.45
+    private static let leastIsolation = 0.5
     /// Beyond it, longer searches tell nothing more.
     private static let enoughRecall = 0.998
     /// Records that filtered searches are measured with.
@@ -104,8 +104,10 @@ struct GraphMeasurement {
         }
         let (hits, total, queryCount) = (Double(found.load(ordering: .relaxed)), Double(wanted.load(ordering: .relaxed)), Double(askedCount))
         guard total > 0 else { return 1 }
-        // Less by the standard error of the mean: other queries than these are to find as much as was promised.
-        let variance = max(Double(squares.load(ordering: .relaxed)) / queryCount - (hits / queryCount) * (hits / queryCount), 0)
-        return max(0, hits / total - (variance / queryCount).squareRoot() * queryCount / total)
+        // Other queries than these are to find as much as was promised: hence less by two standard errors of the mean, but not by more than
+        // half of what was missed, which so few queries tell only roughly.
+        let recall = hits / total, mean = hits / queryCount
+        let variance = max(Double(squares.load(ordering: .relaxed)) / queryCount - mean * mean, 0)
+        return max(0, recall - min(2 * (variance / queryCount).squareRoot() * queryCount / total, (1 - recall) / 2))
     }
 }
