@@ -182,10 +182,10 @@ struct ColumnSample: Sendable {
         switch column.type {
         case .bool, .int, .timestamp:
             integers.sort()
-            (values, distinctCount) = (.integers(integers), Self.distinct(integers, rowCount: slotCount))
+            (values, distinctCount) = (.integers(integers), Self.distinct(integers, rowCount: slotCount, nullCount: nullCount))
         case .double:
             doubles.sort()
-            (values, distinctCount) = (.doubles(doubles), Self.distinct(doubles, rowCount: slotCount))
+            (values, distinctCount) = (.doubles(doubles), Self.distinct(doubles, rowCount: slotCount, nullCount: nullCount))
         case .string, .stringList: (values, distinctCount) = (.codes(codes), dictionaryCount)
         }
     }
@@ -193,7 +193,7 @@ struct ColumnSample: Sendable {
     /// The share of rows that have a value: known for certain.
     var presentShare: Double { rowCount == 0 ? 0 : 1 - Double(nullCount) / Double(rowCount) }
 
-    private static func distinct<T: Equatable>(_ values: [T], rowCount: Int) -> Int {
+    private static func distinct<T: Equatable>(_ values: [T], rowCount: Int, nullCount: Int) -> Int {
         var seen = 0, once = 0, twice = 0, position = 0
         while position < values.count {
             var end = position + 1
@@ -203,7 +203,8 @@ struct ColumnSample: Sendable {
             twice += end - position == 2 ? 1 : 0
             position = end
         }
-        let unseen = once * once / max(2 * twice, 2)
-        return min(seen + (values.count < rowCount ? unseen : 0), max(rowCount, seen))
+        // In a sample of all rows, values are fewer than rows where some are null or deleted, and none is unseen.
+        let unseen = rowCount > TableStatistics.sampleCount ? once * once / max(2 * twice, 2) : 0
+        return min(seen + unseen, max(rowCount - nullCount, seen))
     }
 }
