@@ -28,6 +28,7 @@ struct StatisticsTests {
         #expect(found[2].distinctCount == 901)
         #expect(found[3].mostCommon.map(\.value) == [.bool(false), .bool(true)])
         #expect(found[4].mostCommon.first?.value == .string("a") && found[4].mostCommon.first?.share == 1)
+        #expect(found.allSatisfy { $0.sampledCount == 3_000 && $0.countWhenSampled == 3_000 })
         #expect(found[5].nullCount == 3_000 && found[5].minimum == nil && found[5].mostCommon.isEmpty)
     }
 
@@ -83,6 +84,10 @@ struct StatisticsTests {
         // It has been read, not looked up: a column's common value that is gone from the records is still told.
         try await reopened.update(where: Filter(parsing: "n = 7"), set: ["n": .int(8)])
         #expect(try reopened.statistics()[0].mostCommon.first?.value == .int(7))
+        // They tell how many records they are from, of how many that there were then.
+        _ = try await reopened.delete((0 ..< 10).map { .int($0) })
+        let older = try reopened.statistics()[0]
+        #expect(older.count == count - 10 && older.countWhenSampled == count && older.sampledCount == 4_096)
         try await reopened.optimize()
         #expect(try reopened.statistics()[0].mostCommon.first?.value == .int(8))
         again.close()

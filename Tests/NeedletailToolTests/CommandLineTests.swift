@@ -91,16 +91,48 @@ struct CommandLineTests {
             collection items
               records    3
               vectors    embedding: 3 dimensions, cosine, f16, 18 B
-              fields     name   string
-                         price  double, indexed
-                         tags   strings
-                         on     timestamp
-            """))
+              fields     name   string           about 3 different
+                         price  double, indexed  1 null, about 2 different, 3 to 4.5
+                         tags   strings          2 null, about 1 different
+                         on     timestamp        2 null, about 1 different, 2024-01-31T00:00:00Z
+                         from all records
+            """), "\(info.output)")
         let json = try #require(try JSONSerialization.jsonObject(with: Data(run("info", "t.ntl", "--json").output.utf8)) as? [String: Any])
         #expect((json["collections"] as? [[String: Any]])?.first?["count"] as? Int == 3)
         let check = try run("check", "t.ntl")
         #expect(check.status == 0 && check.output.hasPrefix("t.ntl is sound"))
         #expect(try run("create", "t.ntl", "items", "--dimension", "3").status == 64)
+    }
+
+    @Test("info tells of each field's values, from which records that is known, and says so in JSON too")
+    func fieldStatistics() throws {
+        let count = 10_000
+        let rows = (0 ..< count).map { row in
+            "{\"v\":[\(row)],\"n\":\(row % 100),\"label\":\"\(row % 10 < 7 ? "common" : "a rare value whose text is long: \(row)")\",\"new\":\(row % 4 == 0),"
+                + "\"gone\":null\(row % 2 == 0 ? ",\"price\":\(row).25" : "")}"
+        }
+        try write("a.jsonl", rows.joined(separator: "\n") + "\n")
+        #expect(try run("create", "t.ntl", "v", "--dimension", "1", "--field", "n:int", "--field", "label:string", "--field", "new:bool",
+            "--field", "gone:int", "--field", "price:double").status == 0)
+        #expect(try run("load", "t.ntl", "v", "a.jsonl").status == 0)
+        let info = try run("info", "t.ntl")
+        let lines = info.lines.drop { !$0.hasPrefix("  fields") }.map { $0.trimmingCharacters(in: .whitespaces) }
+        #expect(lines.count == 6, "\(info.output) \(info.errors)")
+        #expect(lines[0].hasPrefix("fields     n      int     about 100 different, 0 to 99; "), "\(lines)")
+        #expect(lines[1].hasPrefix("label  string  about 3,001 different; 'common' 70 %"), "\(lines)")
+        #expect(lines[2].wholeMatch(of: /new    bool    about 2 different; false 7\d %, true 2\d %/) != nil, "\(lines)")
+        #expect(lines[3] == "gone   int     all null")
+        #expect(lines[4] == "price  double  5,000 null, about 5,000 different, 0.25 to 9998.25", "\(lines)")
+        #expect(lines[5] == "from a sample of 4,096 of 10,000 records")
+
+        let json = try #require(try JSONSerialization.jsonObject(with: Data(run("info", "t.ntl", "--json").output.utf8)) as? [String: Any])
+        let fields = try #require((json["statistics"] as? [String: [[String: Any]]])?["v"])
+        #expect(fields.map { $0["name"] as? String } == ["n", "label", "new", "gone", "price"])
+        #expect(fields[0]["minimum"] as? Int == 0 && fields[0]["maximum"] as? Int == 99 && fields[0]["distinctCount"] as? Int == 100)
+        #expect((fields[1]["mostCommon"] as? [[String: Any]])?.first?["value"] as? String == "common")
+        #expect(fields[3]["nullCount"] as? Int == count && fields[3]["minimum"] is NSNull)
+        #expect(fields[4]["sampledCount"] as? Int == 4_096 && fields[4]["countWhenSampled"] as? Int == count)
+        #expect(try run("shell", "t.ntl", "-c", ".info").output.hasSuffix(lines.last.map { "             \($0)\n" } ?? ""))
     }
 
     @Test("vector files with metadata, numbered rows, f16 kept as f16")

@@ -15,6 +15,10 @@ public struct FieldStatistics: Sendable, Hashable {
     public let mostCommon: [CommonValue]
     /// Values that cut those that are not null into equally many: of numbers and times, ten parts at most.
     public let quantiles: [Value]
+    /// Records whose values were looked at to tell which are common, how many differ and where they lie.
+    public let sampledCount: Int
+    /// Records that there were then; there may be a tenth more or fewer by now.
+    public let countWhenSampled: Int
 
     /// A value and the share of records that have it.
     public struct CommonValue: Sendable, Hashable {

@@ -29,7 +29,8 @@ extension TableStatistics {
             return FieldStatistics(
                 name: name, count: table.liveCount, nullCount: min(column.nullCount, table.liveCount), distinctCount: column.distinctCount,
                 minimum: Self.bound(column, type, isMaximum: false), maximum: Self.bound(column, type, isMaximum: true),
-                mostCommon: common.map { FieldStatistics.CommonValue(value: $0, share: Double($1) / sampled) }, quantiles: quantiles)
+                mostCommon: common.map { FieldStatistics.CommonValue(value: $0, share: Double($1) / sampled) }, quantiles: quantiles,
+                sampledCount: column.sampled, countWhenSampled: liveCount)
         }
     }
 

@@ -7,6 +7,9 @@ struct InfoCommand: AsyncParsableCommand {
         discussion: """
             Example:
               needletail info photos.ntl
+
+            Of each field it tells how many records have no value, about how many values there are, the least and the greatest, and which are \
+            common: what the planner reckons with, from a sample of the records.
             """)
 
     @Argument(help: "The database file.", completion: .file(extensions: ["ntl"]))
@@ -16,11 +19,11 @@ struct InfoCommand: AsyncParsableCommand {
     var json = false
 
     func run() async throws {
-        let information = try Database.existing(database, mode: .readOnly).information()
+        let report = try InformationReport(Database.existing(database, mode: .readOnly))
         if json {
-            print(try CollectionReport.json(information))
+            print(try report.json)
         } else {
-            for line in InformationReport(information).lines { print(TextWidth.printable(line)) }
+            for line in report.lines { print(TextWidth.printable(line)) }
         }
     }
 }

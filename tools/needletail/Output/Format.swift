@@ -66,6 +66,9 @@ package enum Format {
         return hours > 0 ? "\(hours):\(two(minutes)):\(two(seconds))" : "\(minutes):\(two(seconds))"
     }
 
+    /// A share in per cent: `0.4 %`, `12 %`.
+    package static func percent(_ share: Double) -> String { decimal(share * 100, digits: share < 0.0995 ? 1 : 0) + " %" }
+
     /// `count` and a noun: `1 picture`, `12 pictures`.
     package static func counted(_ count: Int, _ noun: String) -> String {
         "\(self.count(count)) \(noun)\(count == 1 ? "" : "s")"

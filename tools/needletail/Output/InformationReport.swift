@@ -1,11 +1,35 @@
 import Foundation
 import Needletail
 
-/// Facts about a database, as lines for a person.
+/// Facts about a database and the values of its fields, as lines for a person and as JSON.
 struct InformationReport {
-    let information: DatabaseInformation
+    private let information: DatabaseInformation
+    /// By collection, of those that have fields. What cannot be read of one keeps nobody from the rest.
+    private let statistics: [String: Result<[FieldStatistics], NeedletailError>]
 
-    init(_ information: DatabaseInformation) { self.information = information }
+    init(_ database: Database) throws(NeedletailError) {
+        information = try database.information()
+        var statistics: [String: Result<[FieldStatistics], NeedletailError>] = [:]
+        for collection in information.collections where !collection.schema.fields.isEmpty {
+            do throws(NeedletailError) {
+                statistics[collection.name] = .success(try database.collection(collection.name).statistics())
+            } catch {
+                statistics[collection.name] = .failure(error)
+            }
+        }
+        self.statistics = statistics
+    }
+
+    /// The facts as one JSON object, with the statistics of each collection's fields by its name.
+    var json: String {
+        get throws {
+            let fields = information.collections.compactMap { collection -> (String, String)? in
+                guard case .success(let fields)? = statistics[collection.name] else { return nil }
+                return (collection.name, JSONText.list(fields.map(FieldReport.json)))
+            }
+            return JSONText.object(try CollectionReport.json(information), adding: [("statistics", JSONText.object(fields))])
+        }
+    }
 
     var lines: [String] {
         var lines = [
@@ -42,11 +66,28 @@ struct InformationReport {
             lines.append(row("index", problem))
         }
         if let model = schema.model { lines.append(row("model", model.description)) }
-        let width = schema.fields.reduce(0) { max($0, TextWidth.of($1.name)) }
-        for (position, field) in schema.fields.enumerated() {
-            let name = field.name + String(repeating: " ", count: width - TextWidth.of(field.name))
-            lines.append(row(position == 0 ? "fields" : "", "\(name)  \(field.type)\(field.isIndexed ? ", indexed" : "")"))
+        return lines + describeFields(of: collection)
+    }
+
+    /// A line for each field: its name, its type, and what is known of its values.
+    private func describeFields(of collection: CollectionInformation) -> [String] {
+        let fields = collection.schema.fields
+        var known: [FieldStatistics] = [], problem: String?
+        switch statistics[collection.name] {
+        case .success(let statistics): known = statistics
+        case .failure(let error): problem = error.message
+        case nil: break
         }
+        let types = fields.map { "\($0.type)\($0.isIndexed ? ", indexed" : "")" }
+        let nameWidth = fields.reduce(0) { max($0, TextWidth.of($1.name)) }, typeWidth = types.reduce(0) { max($0, TextWidth.of($1)) }
+        var lines = zip(fields, types).enumerated().map { position, field in
+            let cells = TextWidth.padded(field.0.name, to: nameWidth) + "  " + TextWidth.padded(field.1, to: typeWidth)
+            // The collection may have been dropped and made anew since its schema was read.
+            let values = known.first { $0.name == field.0.name }.map { "  " + FieldReport.summary(of: $0) } ?? ""
+            return row(position == 0 ? "fields" : "", (cells + values).trimmed)
+        }
+        if let sample = known.first.flatMap({ FieldReport.sample(of: $0) }) { lines.append(row("", sample)) }
+        if let problem { lines.append(row("", "what is known of their values cannot be read: \(problem)")) }
         return lines
     }
 

@@ -44,6 +44,9 @@ package enum TextWidth {
         return cut == .end ? String(kept) + "…" : "…" + String(kept.reversed())
     }
 
+    /// `text` with blanks behind it up to `width` columns.
+    package static func padded(_ text: String, to width: Int) -> String { text + String(repeating: " ", count: max(0, width - of(text))) }
+
     /// Line ends and other control characters as visible blanks, so that a value stays on its line and cannot steer the terminal.
     ///
     /// - Parameter keepsLines: whether line ends stay, for a text of several lines.

@@ -28,7 +28,7 @@ package struct Completion: Sendable, Hashable {
         let lineCount = (candidates.count + perLine - 1) / perLine
         return (0 ..< lineCount).map { line in
             let row = stride(from: line, to: candidates.count, by: lineCount).map { candidates[$0] }
-            return row.dropLast().map { $0 + String(repeating: " ", count: cell - TextWidth.of($0)) }.joined() + (row.last ?? "")
+            return row.dropLast().map { TextWidth.padded($0, to: cell) }.joined() + (row.last ?? "")
         }
     }
 }

@@ -29,7 +29,7 @@ package enum DotCommand: Sendable, Hashable {
         Entry(names: [".collections", ".tables"], arguments: "", summary: "List the collections"),
         Entry(names: [".schema"], arguments: "[COLLECTION]", summary: "Show what a collection's records hold"),
         Entry(names: [".indexes", ".indices"], arguments: "[COLLECTION]", summary: "Show the indexes and the recall they measured"),
-        Entry(names: [".info"], arguments: "", summary: "Tell about the file: size, commits, readers"),
+        Entry(names: [".info"], arguments: "", summary: "Tell about the file, and what is known of the fields' values"),
         Entry(names: [".import"], arguments: "FILE COLLECTION", summary: "Load a .csv, .jsonl, .npy, .fvecs or .bvecs file"),
         Entry(names: [".mode"], arguments: "[table|json|csv|line|sheet]", summary: "How rows are printed; sheet [FILE] makes a page with pictures"),
         Entry(names: [".timer"], arguments: "on|off", summary: "Print how long each statement takes"),

@@ -14,7 +14,7 @@ extension Shell {
         case .schema(let name): try showSchema(name)
         case .indexes(let name): try listIndexes(name)
         case .info:
-            for line in InformationReport(try database.information()).lines { output.write(TextWidth.printable(line) + "\n") }
+            for line in try InformationReport(database).lines { output.write(TextWidth.printable(line) + "\n") }
         case .mode(let mode, let file): setMode(mode, file)
         case .timer(let isOn):
             if let isOn { settings.showsTime = isOn } else { output.write("timer is \(settings.showsTime ? "on" : "off")\n") }

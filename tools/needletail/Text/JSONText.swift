@@ -41,6 +41,12 @@ package enum JSONText {
         "{" + members.map { string($0.0) + ":" + $0.1 }.joined(separator: ",") + "}"
     }
 
+    /// An object that is JSON already and has members, with some more at its end.
+    package static func object(_ json: String, adding members: [(String, String)]) -> String {
+        precondition(json.hasPrefix("{") && json.hasSuffix("}") && json.count > 2, "an object with members is added to, not \(json)")
+        return json.dropLast() + "," + object(members).dropFirst()
+    }
+
     package static func value(_ value: Value) -> String {
         switch value {
         case .null: "null"
