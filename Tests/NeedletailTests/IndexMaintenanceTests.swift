@@ -38,15 +38,15 @@ import Testing
 
     @Test("a description with impossible numbers is damage, not a trap", arguments: [
         "measuredCount", "unlinkedCount", "efSearch", "k", "recall",
-    ])
-    func impossibleNumbers(name: String) async throws {
+    ], ["calibration", "queryCalibration"])
+    func impossibleNumbers(name: String, points: String) async throws {
         var sample = try await IndexSample(count: 1_200)
         try await sample.collection.createIndex(.hnsw(m: 8, efConstruction: 40))
         try await sample.expectDamage(.hnsw(m: 8, efConstruction: 40)) { json in
             if name.hasSuffix("Count") {
                 json[name] = Int.min + 1
             } else {
-                json["calibration"] = [["k": 10, "efSearch": 10, "recall": 1.0].merging([name: -1]) { $1 }]
+                json[points] = [["k": 10, "efSearch": 10, "recall": 1.0].merging([name: -1]) { $1 }]
             }
         }
     }

@@ -56,15 +56,15 @@ struct IndexSample {
         try await collection.insert(records, onConflict: onConflict, durability: .relaxed)
     }
 
-    /// The share of the exact answers that searches with an `efSearch` find, each of whose distances is the exact one.
+    /// The share of the exact answers that searches with an `efSearch` or `nprobe` find, each of whose distances is the exact one.
     func recall(
-        _ queries: [[Float]], k: Int = 10, where filter: Filter? = nil, efSearch: Int? = nil, recall: Double? = nil, in other: Collection? = nil
+        _ queries: [[Float]], k: Int = 10, where filter: Filter? = nil, efSearch: Int? = nil, nprobe: Int? = nil, recall: Double? = nil, in other: Collection? = nil
     ) throws -> Double {
         let collection = other ?? self.collection
         var (found, wanted) = (0, 0)
         for query in queries {
             let exact = try collection.search(near: query, k: k, where: filter, select: .none, exact: true)
-            let hits = try collection.search(near: query, k: k, where: filter, select: .none, recall: recall, efSearch: efSearch)
+            let hits = try collection.search(near: query, k: k, where: filter, select: .none, recall: recall, efSearch: efSearch, nprobe: nprobe)
             #expect(hits.count == exact.count, "seed \(seed)")
             #expect(Set(hits.map(\.id)).count == hits.count, "seed \(seed)")
             #expect(hits.map(\.distance) == hits.map(\.distance).sorted(), "seed \(seed)")

@@ -210,8 +210,8 @@ import Testing
 
     @Test("a description with impossible numbers is damage, not a trap", arguments: [
         "measuredCount", "nprobe", "k", "recall", "refineFactor", "nlist", "rowCount", "subspaces", "bits", "short", "request",
-    ])
-    func impossibleNumbers(name: String) async throws {
+    ], ["calibration", "queryCalibration"])
+    func impossibleNumbers(name: String, curves: String) async throws {
         var sample = try await IndexSample(count: 1_200)
         try await sample.collection.createIndex(.ivfpq(nlist: 12))
         try await sample.expectDamage(.ivfpq(nlist: 12)) { json in
@@ -224,7 +224,7 @@ import Testing
             case "request": json[name] = ["bits": 7, "rotates": false, "isBalanced": false, "seed": 0] as [String: Any]
             default: json[name] = Int.min + 1
             }
-            json["calibration"] = [curve]
+            json[curves] = [curve]
         }
     }
 

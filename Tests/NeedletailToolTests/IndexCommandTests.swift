@@ -1,4 +1,5 @@
 import Foundation
+import Needletail
 import NeedletailTestSupport
 import NeedletailTool
 import Testing
@@ -237,5 +238,24 @@ struct IndexCommandTests {
             #expect(try object(run("info", "t.ntl", "--json").output).description.contains("calibration") == false)
         }
         #expect(try used() == before)
+    }
+
+    @Test("info and the shell tell what real queries found, where a program let them be kept")
+    func realQueries() async throws {
+        var random = SeededGenerator(seed: seed)
+        let vectors = Self.vectors(2_000, dimension: 8, &random)
+        let database = try Database(path: folder.path("t.ntl"))
+        let collection = try await database.createCollection("v", schema: Schema(dimension: 8))
+        try await collection.insert(vectors.enumerated().map { Record(id: .int(Int64($0)), vector: $1) })
+        try await collection.createIndex(.ivfpq(nlist: 20))
+        try collection.keepQueries(100)
+        _ = try collection.search(nearEach: Self.vectors(100, dimension: 8, &random))
+        try await collection.optimize()
+        database.close()
+        for output in [try run("info", "t.ntl").output, try run("shell", "t.ntl", "-c", ".indexes").output] {
+            let lines = output.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }
+            let first = try #require(lines.firstIndex { $0.hasPrefix("recall@10 ") }, "\(output)")
+            #expect(lines[first + 1].hasPrefix("with real queries: recall@10 ") && lines[first + 1].contains(" at nprobe "), "\(output)")
+        }
     }
 }

@@ -62,7 +62,7 @@ extension Collection {
     /// An IVF-PQ index is trained anew, by the parameters that it was created with, where records that came later are other ones
     /// than those it was trained on, or many times as many: ``OptimizeReport/retraining`` tells.
     ///
-    /// Where the collection keeps its queries (``keepQueries(_:)``), the recall of a graph is measured with them too.
+    /// Where the collection keeps its queries (``keepQueries(_:)``), the recall of the index is measured with them too.
     ///
     /// The parameters, and what is thrown besides, are those of ``createIndex(_:threads:memoryLimit:progress:)``.
     /// - Returns: What was done; nothing, where the index is up to date.

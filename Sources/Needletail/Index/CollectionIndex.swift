@@ -43,6 +43,14 @@ enum CollectionIndex: Sendable {
         }
     }
 
+    /// How it came about.
+    var parameters: IndexParameters {
+        switch self {
+        case .graph(let index): index.parameters
+        case .lists(let index): index.parameters
+        }
+    }
+
     /// What does not hold of the index, beyond the checksums of its bytes.
     func violations(_ table: TableSnapshot) -> [String] {
         switch self {

@@ -93,12 +93,12 @@ final class GraphIndex: Sendable {
         var information = IndexInformation(
             kind: IndexParameters.graphKind, seed: header.seed, coveredCount: liveCovered, tailCount: table.liveCount - liveCovered,
             deletedCount: deletedCount, byteCount: snapshot.byteCount,
-            calibration: header.calibration.filter { $0.selectivity == nil }.map { RecallPoint(k: $0.k, efSearch: $0.efSearch, recall: $0.recall) },
+            calibration: header.calibration.filter { $0.selectivity == nil }.map { RecallPoint($0) },
             build: parameters.build)
         information.m = header.m
         information.efConstruction = header.efConstruction
         information.quantization = Quantization(header.quantization)
-        if !parameters.queryPoints.isEmpty { information.queryCalibration = parameters.queryRecallPoints }
+        information.queryCalibration = parameters.queryRecallPoints
         return information
     }
 }

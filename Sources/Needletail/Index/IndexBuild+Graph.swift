@@ -22,15 +22,20 @@ extension IndexBuild {
             try builder(table, description).merge(into: index.graph, measuring: hasChanged ? trial(table) : nil)
         }
         let unlinked = table.deletedCount(in: 0 ..< built.header.count)
-        var merged = result(built, measuredCount: built.isMeasured ? built.header.count - unlinked : known, unlinked)
+        // What was measured with real queries holds as long as what was with records.
+        var merged = result(
+            built, measuredCount: built.isMeasured ? built.header.count - unlinked : known, unlinked,
+            queryPoints: built.isMeasured ? [] : index.parameters.queryPoints)
         merged.repairedCount = before.deletedCount
         return merged
     }
 
-    private func result(_ built: HNSWBuild, measuredCount: Int, _ unlinkedCount: Int) -> Built {
+    private func result(
+        _ built: HNSWBuild, measuredCount: Int, _ unlinkedCount: Int, queryPoints: [HNSWHeader.CalibrationPoint] = []
+    ) -> Built {
         Built(
-            content: .graph(built.header, unlinkedCount: unlinkedCount), measuredCount: measuredCount, peakByteCount: built.peakByteCount,
-            arrays: built.contents, owner: built)
+            content: .graph(built.header, unlinkedCount: unlinkedCount, queryPoints: queryPoints), measuredCount: measuredCount,
+            peakByteCount: built.peakByteCount, arrays: built.contents, owner: built)
     }
 
     /// What measures the graph while it is built.

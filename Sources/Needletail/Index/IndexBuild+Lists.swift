@@ -31,10 +31,9 @@ extension IndexBuild {
         if let reason = merged.retraining { return try retrain(RetrainingReason(reason), request, before, table) }
         let known = index.parameters.measuredCount
         let isStale = hasChanged(since: known, before, table)
-        guard case .lists(_, _, let curves) = index.parameters.content else { preconditionFailure("lists are described as such") }
-        var result = result(
-            built, request, isStale ? try measure(built, table) : (curves, nil), measuredCount: isStale ? live : known,
-            peakByteCount: peak)
+        // What was measured with real queries holds as long as what was with records.
+        let measured = isStale ? try measure(built, table) : (index.parameters.curves, index.parameters.queryCurves, nil)
+        var result = result(built, request, measured, measuredCount: isStale ? live : known, peakByteCount: peak)
         result.repairedCount = before.deletedCount - (built.header.rowCount - live)
         return result
     }
@@ -55,7 +54,7 @@ extension IndexBuild {
         _ built: IVFPQBuild, _ request: ListRequest, _ measured: Measured, measuredCount: Int, peakByteCount: Int
     ) -> Built {
         Built(
-            content: .lists(built.header, request: request, curves: measured.curves), measuredCount: measuredCount,
+            content: .lists(built.header, request: request, curves: measured.curves, queryCurves: measured.queryCurves), measuredCount: measuredCount,
             peakByteCount: peakByteCount, measuringSeconds: measured.seconds, warnings: built.warnings, arrays: built.contents, owner: built)
     }
 
@@ -112,13 +111,13 @@ extension IndexBuild {
         }
     }
 
-    private typealias Measured = (curves: [ListCalibration.Curve], seconds: Double?)
+    private typealias Measured = (curves: [ListCalibration.Curve], queryCurves: [ListCalibration.Curve], seconds: Double?)
 
     private func measure(_ built: IVFPQBuild, _ table: TableSnapshot) throws(NeedletailError) -> Measured {
         let start = ContinuousClock.now
         let measurement = ListMeasurement(index: sound(built, table), table: table, schema: collection.schema, threads: threads)
         guard let curves = measurement.curves(continues) else { throw cancelled() }
-        return (curves, (ContinuousClock.now - start) / .seconds(1))
+        return (curves, [], (ContinuousClock.now - start) / .seconds(1))
     }
 }
 

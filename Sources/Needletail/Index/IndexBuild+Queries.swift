@@ -4,20 +4,34 @@ import NeedletailStorage
 import Synchronization
 
 extension IndexBuild {
-    /// Measures with real queries how much a graph finds, and keeps that beside the curve of its records. Lists keep theirs.
+    /// Measures with real queries how much the index finds, and keeps that beside the curves of its records.
     func calibrate(with queries: [[Float]]) async throws(NeedletailError) {
         try await onOwnThread { () throws(NeedletailError) in
             let table = try collection.table()
-            guard case .graph(let index)? = try ReadView.of(table, collection).index(), index.graph.header.count > 0 else { return }
-            guard let points = QueryMeasurement(index: index, table: table, schema: collection.schema, queries: queries, threads: threads)
-                .points(continues) else { throw cancelled() }
+            guard let index = try ReadView.of(table, collection).index(), index.parameters.coveredCount > 0 else { return }
             var parameters = index.parameters
-            parameters.queryPoints = points
+            parameters.content = try content(of: index, measuredWith: queries, table)
             // All rows stay as they are.
             let arrays = index.snapshot.descriptor.arrays.map {
                 IndexArrayContent(stride: $0.stride, count: $0.count, chunks: [UnsafeRawPointer?](repeating: nil, count: $0.chunkCount))
             }
             try install(parameters, arrays, expectedVersion: index.snapshot.descriptor.version)
+        }
+    }
+
+    private func content(
+        of index: CollectionIndex, measuredWith queries: [[Float]], _ table: TableSnapshot
+    ) throws(NeedletailError) -> IndexParameters.Content {
+        switch index {
+        case .graph(let index):
+            let measurement = QueryMeasurement(index: index, table: table, schema: collection.schema, queries: queries, threads: threads)
+            guard let points = measurement.points(continues) else { throw cancelled() }
+            return .graph(index.graph.header, unlinkedCount: index.parameters.unlinkedCount, queryPoints: points)
+        case .lists(let index):
+            let measurement = ListMeasurement(index: index.lists, table: table, schema: collection.schema, threads: threads, queries: queries)
+            guard let curves = measurement.curves(continues) else { throw cancelled() }
+            return .lists(
+                index.lists.header, request: index.parameters.request ?? ListRequest(), curves: index.parameters.curves, queryCurves: curves)
         }
     }
 }
@@ -34,19 +48,12 @@ private struct QueryMeasurement {
     func points(_ isWanted: (_ done: Int, _ total: Int) -> Bool) -> [HNSWHeader.CalibrationPoint]? {
         let settings = Calibration.graphK.flatMap { k in Calibration.efSearchLadder(k: k).map { (k: k, efSearch: $0) } }
         guard isWanted(0, settings.count) else { return nil }
-        // Only what the graph covers: what came later, every search finds.
-        let blocks = table.vectors
-        let flat = FlatIndex(
-            vectors: VectorBlocks(
-                pointers: blocks.pointers, blockCount: blocks.blockCount, blockShift: blocks.blockShift, stride: blocks.stride,
-                count: index.graph.header.count),
-            dimension: schema.dimension, metric: schema.metric.indexMetric, element: schema.element.indexElement)
-        let truth = queries.flatMap { $0 }.withUnsafeBufferPointer {
-            flat.search(batch: $0, count: queries.count, k: Calibration.graphK.max() ?? 1, deleted: table.deleted, threads: threads)
-        }
+        let sample = RecallSample(
+            queries: queries, table, schema, count: index.coveredCount, depth: Calibration.graphK.max() ?? 1, threads: threads)
         var points: [HNSWHeader.CalibrationPoint] = []
         for (position, setting) in settings.enumerated() {
-            points.append(HNSWHeader.CalibrationPoint(k: setting.k, efSearch: setting.efSearch, recall: recall(setting.k, setting.efSearch, truth)))
+            let recall = recall(setting.k, setting.efSearch, sample.truth)
+            points.append(HNSWHeader.CalibrationPoint(k: setting.k, efSearch: setting.efSearch, recall: recall))
             guard isWanted(position + 1, settings.count) else { return nil }
         }
         return points

@@ -74,10 +74,7 @@ struct IndexBuild: Sendable {
             case .graph(let graph): built = try mergeGraph(graph, before, table)
             case .lists(let lists): built = try mergeLists(lists, before, table)
             }
-            guard var built else { return (0, 0, nil) }
-            if case .graph(let graph) = index, graph.parameters.measuredCount == built.measuredCount {
-                built.queryPoints = graph.parameters.queryPoints
-            }
+            guard let built else { return (0, 0, nil) }
             try install(built, start: start, expectedVersion: index.snapshot.descriptor.version, table)
             return (before.tailCount, built.repairedCount, built.retraining)
         }
@@ -98,8 +95,6 @@ struct IndexBuild: Sendable {
         var repairedCount = 0
         /// Why lists were trained anew in a merge.
         var retraining: RetrainingReason?
-        /// What was measured of a graph with real queries, and holds still.
-        var queryPoints: [HNSWHeader.CalibrationPoint] = []
         /// Valid as long as `owner`.
         var arrays: [IndexArrayContent]
         var owner: AnyObject
@@ -112,7 +107,7 @@ struct IndexBuild: Sendable {
         let report = IndexBuildReport(
             seconds: (ContinuousClock.now - start) / .seconds(1), measuringSeconds: built.measuringSeconds, threads: threads,
             memoryByteCount: built.peakByteCount, warnings: built.warnings.isEmpty ? nil : built.warnings)
-        let parameters = IndexParameters(content: built.content, build: report, measuredCount: built.measuredCount, queryPoints: built.queryPoints)
+        let parameters = IndexParameters(content: built.content, build: report, measuredCount: built.measuredCount)
         try withExtendedLifetime((built.owner, table)) { () throws(NeedletailError) in
             try install(parameters, built.arrays, expectedVersion: expectedVersion)
         }

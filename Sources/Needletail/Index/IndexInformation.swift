@@ -65,7 +65,7 @@ public struct IndexInformation: Sendable, Hashable, Codable {
     }
 }
 
-/// The recall of one setting, measured on a sample of the collection's records.
+/// The recall of one setting, measured with a sample of the collection's records or with queries.
 public struct RecallPoint: Sendable, Hashable, Codable {
     /// How many were asked for.
     public var k: Int

@@ -8,15 +8,18 @@ struct IndexParameters: Sendable {
     var build: IndexBuildReport
     /// Live records that the index covered when recall was last measured.
     var measuredCount: Int
-    /// The recall that was measured of a graph with real queries; empty where none was.
-    var queryPoints: [HNSWHeader.CalibrationPoint] = []
 
     /// What the two kinds do not share.
     enum Content: Sendable {
-        /// - Parameter unlinkedCount: Slots that had been deleted when the graph was last built or repaired, and are not in it.
-        case graph(HNSWHeader, unlinkedCount: Int)
-        /// - Parameter request: What was asked for when it was created, which a later training goes by.
-        case lists(IVFPQHeader, request: ListRequest, curves: [ListCalibration.Curve])
+        /// - Parameters:
+        ///   - unlinkedCount: Slots that had been deleted when the graph was last built or repaired, and are not in it.
+        ///   - queryPoints: The recall that was measured with real queries; empty where none was.
+        case graph(HNSWHeader, unlinkedCount: Int, queryPoints: [HNSWHeader.CalibrationPoint])
+        /// - Parameters:
+        ///   - request: What was asked for when it was created, which a later training goes by.
+        ///   - curves: The recall that was measured with records.
+        ///   - queryCurves: The recall that was measured with real queries; empty where none was.
+        case lists(IVFPQHeader, request: ListRequest, curves: [ListCalibration.Curve], queryCurves: [ListCalibration.Curve])
     }
 
     /// The kinds of a collection's index in the catalog, where they are names too.
@@ -38,32 +41,56 @@ struct IndexParameters: Sendable {
     /// Slots below it are covered.
     var coveredCount: Int {
         switch content {
-        case .graph(let header, _): header.count
-        case .lists(let header, _, _): header.count
+        case .graph(let header, _, _): header.count
+        case .lists(let header, _, _, _): header.count
         }
     }
 
     /// Slots of a graph that had been deleted before it was made.
-    var unlinkedCount: Int { if case .graph(_, let count) = content { count } else { 0 } }
+    var unlinkedCount: Int { if case .graph(_, let count, _) = content { count } else { 0 } }
+
+    /// The recall of a graph that was measured with real queries.
+    var queryPoints: [HNSWHeader.CalibrationPoint] { if case .graph(_, _, let points) = content { points } else { [] } }
 
     /// What was asked for when the lists were made.
-    var request: ListRequest? { if case .lists(_, let request, _) = content { request } else { nil } }
+    var request: ListRequest? { if case .lists(_, let request, _, _) = content { request } else { nil } }
 
-    /// What was measured, for a report.
+    /// The recall of lists that was measured with records.
+    var curves: [ListCalibration.Curve] { if case .lists(_, _, let curves, _) = content { curves } else { [] } }
+
+    /// The recall of lists that was measured with real queries.
+    var queryCurves: [ListCalibration.Curve] { if case .lists(_, _, _, let curves) = content { curves } else { [] } }
+}
+
+// MARK: For a report
+
+extension IndexParameters {
+    /// What was measured with records, of a graph under filters too.
     var recallPoints: [RecallPoint] {
         switch content {
-        case .graph(let header, _): header.calibration.map { RecallPoint(k: $0.k, efSearch: $0.efSearch, recall: $0.recall) }
-        case .lists(_, _, let curves):
-            curves.flatMap { curve in
-                zip(curve.nprobe, curve.recall).map { RecallPoint(k: curve.k, nprobe: $0, refineFactor: curve.refineFactor, recall: $1) }
-            }
+        case .graph(let header, _, _): header.calibration.map { RecallPoint($0) }
+        case .lists(_, _, let curves, _): curves.flatMap(\.points)
         }
+    }
+
+    /// What was measured with real queries; `nil` where nothing was.
+    var queryRecallPoints: [RecallPoint]? {
+        let points = switch content {
+        case .graph(_, _, let points): points.map { RecallPoint($0) }
+        case .lists(_, _, _, let curves): curves.flatMap(\.points)
+        }
+        return points.isEmpty ? nil : points
     }
 }
 
-extension IndexParameters {
-    /// What was measured with real queries, for a report.
-    var queryRecallPoints: [RecallPoint] { queryPoints.map { RecallPoint(k: $0.k, efSearch: $0.efSearch, recall: $0.recall) } }
+extension RecallPoint {
+    init(_ point: HNSWHeader.CalibrationPoint) { self.init(k: point.k, efSearch: point.efSearch, recall: point.recall) }
+}
+
+extension ListCalibration.Curve {
+    fileprivate var points: [RecallPoint] {
+        zip(nprobe, recall).map { RecallPoint(k: k, nprobe: $0, refineFactor: refineFactor, recall: $1) }
+    }
 }
 
 // MARK: As the catalog keeps it
@@ -110,11 +137,16 @@ private struct StoredLists: Codable {
     var measuredCount: Int
     var request: ListRequest
     var calibration: [ListCalibration.Curve]
+    var queryCalibration: [ListCalibration.Curve]?
 
-    private enum CodingKeys: String, CodingKey { case build, measuredCount, request, calibration }
+    private enum CodingKeys: String, CodingKey { case build, measuredCount, request, calibration, queryCalibration }
 
-    init(_ header: IVFPQHeader, _ build: IndexBuildReport, measuredCount: Int, _ request: ListRequest, _ calibration: [ListCalibration.Curve]) {
+    init(
+        _ header: IVFPQHeader, _ build: IndexBuildReport, measuredCount: Int, _ request: ListRequest, _ calibration: [ListCalibration.Curve],
+        queryCalibration: [ListCalibration.Curve]?
+    ) {
         (self.header, self.build, self.measuredCount, self.request, self.calibration) = (header, build, measuredCount, request, calibration)
+        self.queryCalibration = queryCalibration
     }
 
     init(from decoder: any Decoder) throws {
@@ -124,6 +156,7 @@ private struct StoredLists: Codable {
         measuredCount = try container.decode(Int.self, forKey: .measuredCount)
         request = try container.decode(ListRequest.self, forKey: .request)
         calibration = try container.decode([ListCalibration.Curve].self, forKey: .calibration)
+        queryCalibration = try container.decodeIfPresent([ListCalibration.Curve].self, forKey: .queryCalibration)
     }
 
     func encode(to encoder: any Encoder) throws {
@@ -133,6 +166,7 @@ private struct StoredLists: Codable {
         try container.encode(measuredCount, forKey: .measuredCount)
         try container.encode(request, forKey: .request)
         try container.encode(calibration, forKey: .calibration)
+        try container.encodeIfPresent(queryCalibration, forKey: .queryCalibration)
     }
 }
 
@@ -143,12 +177,13 @@ extension IndexParameters {
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         do {
             let json = switch content {
-            case .graph(let header, let unlinkedCount):
+            case .graph(let header, let unlinkedCount, let queryPoints):
                 try encoder.encode(StoredGraph(
                     header, build, measuredCount: measuredCount, unlinkedCount: unlinkedCount,
                     queryCalibration: queryPoints.isEmpty ? nil : queryPoints))
-            case .lists(let header, let request, let curves):
-                try encoder.encode(StoredLists(header, build, measuredCount: measuredCount, request, curves))
+            case .lists(let header, let request, let curves, let queryCurves):
+                try encoder.encode(StoredLists(
+                    header, build, measuredCount: measuredCount, request, curves, queryCalibration: queryCurves.isEmpty ? nil : queryCurves))
             }
             return IndexDescriptor(name: kind, kind: kind, coveredCount: coveredCount, parameters: json)
         } catch {
@@ -162,12 +197,12 @@ extension IndexParameters {
             switch descriptor.kind {
             case Self.graphKind:
                 let stored = try JSONDecoder().decode(StoredGraph.self, from: descriptor.parameters)
-                content = .graph(stored.header, unlinkedCount: stored.unlinkedCount)
-                queryPoints = stored.queryCalibration ?? []
+                content = .graph(stored.header, unlinkedCount: stored.unlinkedCount, queryPoints: stored.queryCalibration ?? [])
                 (build, measuredCount) = (stored.build, stored.measuredCount)
             case Self.listKind:
                 let stored = try JSONDecoder().decode(StoredLists.self, from: descriptor.parameters)
-                content = .lists(stored.header, request: stored.request, curves: stored.calibration)
+                content = .lists(
+                    stored.header, request: stored.request, curves: stored.calibration, queryCurves: stored.queryCalibration ?? [])
                 (build, measuredCount) = (stored.build, stored.measuredCount)
             default:
                 throw NeedletailError(
@@ -186,9 +221,9 @@ extension IndexParameters {
     /// Why what a file says cannot be reckoned with, if so.
     private func contradiction(with descriptor: IndexDescriptor, _ schema: Schema) -> String? {
         let fits = switch content {
-        case .graph(let header, _):
+        case .graph(let header, _, _):
             header.metric == schema.metric.indexMetric && header.element == schema.element.indexElement && header.dimension == schema.dimension
-        case .lists(let header, _, _):
+        case .lists(let header, _, _, _):
             header.metric == schema.metric.indexMetric && header.element == schema.element.indexElement && header.dimension == schema.dimension
         }
         guard fits, coveredCount == descriptor.coveredCount else { return "it was built for other vectors" }
@@ -196,14 +231,14 @@ extension IndexParameters {
             return "of \(coveredCount) records, \(unlinkedCount) are not linked and \(measuredCount) were measured"
         }
         // Plans are computed from these.
-        if case .lists(_, let request, let curves) = content {
-            guard curves.allSatisfy({ $0.nprobe.count == $0.recall.count }) else { return "its calibration is not whole" }
+        switch content {
+        case .lists(_, let request, let curves, let queryCurves):
+            guard (curves + queryCurves).allSatisfy({ $0.nprobe.count == $0.recall.count }) else { return "its calibration is not whole" }
             if let reason = request.contradiction { return reason }
-        }
-        if case .graph(let header, _) = content {
+        case .graph(let header, _, _):
             guard header.calibration.allSatisfy({ $0.selectivity.map { $0 > 0 && $0 < 1 } ?? true }) else { return "a filter of no or all records was measured" }
         }
-        for point in recallPoints + queryRecallPoints {
+        for point in recallPoints + (queryRecallPoints ?? []) {
             guard (1 ... Collection.maximumK).contains(point.k), (0 ... 1).contains(point.recall),
                   point.efSearch.map(IndexDescription.possibleEfSearch.contains) ?? true,
                   point.nprobe.map(IndexDescription.possibleNlist.contains) ?? true,

@@ -20,12 +20,12 @@ final class IndexRegistry: Sendable {
             self.version = version
             self.parameters = parameters
             switch parameters.content {
-            case .graph(let header, _):
+            case .graph(let header, _, let queryPoints):
                 var scratches = HNSWScratchPool()
                 if case .graph(_, _, let used) = known?.content { scratches = used }
-                content = .graph(header, GraphCalibration(header.calibration, queries: parameters.queryPoints), scratches)
-            case .lists(let header, _, let curves):
-                content = .lists(header, ListCalibration(curves, nlist: header.nlist))
+                content = .graph(header, GraphCalibration(header.calibration, queries: queryPoints), scratches)
+            case .lists(let header, _, let curves, let queryCurves):
+                content = .lists(header, ListCalibration(queryCurves.isEmpty ? curves : queryCurves, nlist: header.nlist))
             }
         }
     }

@@ -80,6 +80,7 @@ final class ListIndex: Sendable {
         var information = IndexInformation(
             kind: IndexParameters.listKind, seed: header.seed, coveredCount: liveCovered, tailCount: table.liveCount - liveCovered,
             deletedCount: deletedCount, byteCount: snapshot.byteCount, calibration: parameters.recallPoints, build: parameters.build)
+        information.queryCalibration = parameters.queryRecallPoints
         information.nlist = header.nlist
         information.code = header.codeKind == .rabitq ? .rabitq : .pq
         if header.codeKind == .pq { information.subspaces = header.subspaces }

@@ -1,15 +1,15 @@
 import NeedletailIndex
 import NeedletailStorage
 
-/// Records to measure the recall of an index with, asked for their own neighbours, and the exact answers.
+/// What to measure the recall of an index with, and the exact answers: records, asked for their own neighbours, or queries.
 ///
 /// What a record finds is compared with what is nearest to it but itself.
 struct RecallSample: @unchecked Sendable {
     // `@unchecked`: bitmaps and vectors are constant while it is used.
 
-    /// Live slots, evenly over all.
+    /// Live slots, evenly over all; none where it is queries.
     let slots: [Int]
-    /// Their vectors, one after another.
+    /// Their vectors, or the queries, one after another.
     let queries: [Float]
     /// The nearest of each, itself left out: at least as many as `depth`, where there are.
     let truth: [[Neighbor]]
@@ -48,6 +48,13 @@ struct RecallSample: @unchecked Sendable {
         }
     }
 
+    /// Queries, which are no records: of what the index covers, only what has been deleted is left out of their answers.
+    init(queries: [[Float]], _ table: TableSnapshot, _ schema: Schema, count: Int, depth: Int, threads: Int) {
+        let joined = queries.flatMap { $0 }
+        let truth = Self.nearest(to: joined, queries.count, table, schema, count: count, depth: depth, leavingOut: table.deleted, threads: threads)
+        self.init(slots: [], queries: joined, truth: truth, dimension: schema.dimension)
+    }
+
     private init(
         _ table: TableSnapshot, _ schema: Schema, slots: [Int], count: Int, depth: Int, leavingOut: UnsafeBufferPointer<UInt64>?, threads: Int
     ) {
@@ -59,16 +66,29 @@ struct RecallSample: @unchecked Sendable {
             }
             initialized = slots.count * dimension
         }
+        var truth = Self.nearest(
+            to: queries, slots.count, table, schema, count: count, depth: depth, leavingOut: leavingOut, threads: threads)
+        for (position, slot) in slots.enumerated() { truth[position].removeAll { Int($0.slot) == slot } }
+        self.init(slots: slots, queries: queries, truth: truth, dimension: dimension)
+    }
+
+    /// The nearest of the slots below `count` but those that a bitmap leaves out, of each of `queryCount` queries.
+    private static func nearest(
+        to queries: [Float], _ queryCount: Int, _ table: TableSnapshot, _ schema: Schema, count: Int, depth: Int,
+        leavingOut: UnsafeBufferPointer<UInt64>?, threads: Int
+    ) -> [[Neighbor]] {
+        let vectors = table.vectors
         let flat = FlatIndex(
             vectors: VectorBlocks(
                 pointers: vectors.pointers, blockCount: vectors.blockCount, blockShift: vectors.blockShift, stride: vectors.stride, count: count),
-            dimension: dimension, metric: schema.metric.indexMetric, element: element)
-        var truth = queries.withUnsafeBufferPointer {
-            flat.search(batch: $0, count: slots.count, k: depth, deleted: leavingOut, threads: threads)
+            dimension: schema.dimension, metric: schema.metric.indexMetric, element: schema.element.indexElement)
+        return queries.withUnsafeBufferPointer {
+            flat.search(batch: $0, count: queryCount, k: depth, deleted: leavingOut, threads: threads)
         }
-        for (position, slot) in slots.enumerated() { truth[position].removeAll { Int($0.slot) == slot } }
-        (self.slots, self.queries, self.truth, self.dimension) = (slots, queries, truth, dimension)
     }
+
+    /// The slot of the record at a position; `nil` of a query.
+    func slot(_ position: Int) -> UInt32? { slots.isEmpty ? nil : UInt32(slots[position]) }
 
     private init(slots: [Int], queries: [Float], truth: [[Neighbor]], dimension: Int) {
         (self.slots, self.queries, self.truth, self.dimension) = (slots, queries, truth, dimension)

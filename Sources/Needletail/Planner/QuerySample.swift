@@ -50,7 +50,7 @@ extension Collection {
     static let leastSampledQueries = 100
 
     /// Allows the collection to keep its most recent queries in memory, at most so many, for ``optimize(threads:memoryLimit:progress:)``
-    /// to measure by them how much a graph index finds. Without, nothing of what is asked is kept.
+    /// to measure by them how much the index finds. Without, nothing of what is asked is kept.
     ///
     /// The recall of an index is measured with records of the collection when it is built. Where queries are another kind of thing, as
     /// sketches that look for photos, a setting finds more or less for them. What was measured with queries is kept in the file beside

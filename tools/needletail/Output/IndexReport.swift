@@ -33,11 +33,16 @@ enum IndexReport {
         return "drift \(Format.decimal(drift, digits: 2))" + (index.retraining.map { ": \($0) ('needletail optimize' trains it anew)" } ?? "")
     }
 
-    /// The recall that was measured, such as `recall@10 0.87 at efSearch 16, 0.95 at 32, 0.99 at 96`.
-    static func recall(of index: IndexInformation) -> String? {
-        let ks = Set(index.calibration.map(\.k))
+    /// The recall that was measured, such as `recall@10 0.87 at efSearch 16, 0.95 at 32, 0.99 at 96`; with real queries, if it was, on a
+    /// line of its own.
+    static func recall(of index: IndexInformation) -> [String] {
+        [recall(index.calibration), recall(index.queryCalibration ?? []).map { "with real queries: " + $0 }].compactMap { $0 }
+    }
+
+    private static func recall(_ calibration: [RecallPoint]) -> String? {
+        let ks = Set(calibration.map(\.k))
         guard let k = ks.contains(10) ? 10 : ks.min() else { return nil }
-        let points = index.calibration.filter { $0.k == k }
+        let points = calibration.filter { $0.k == k }
         var shown: [RecallPoint] = []
         for target in [0.9, 0.95, 0.99] {
             // Of points that reach it, the one that costs least.

@@ -59,7 +59,7 @@ struct InformationReport {
         lines.append(row("vectors", "\(schema.vectorName): \(Format.counted(schema.dimension, "dimension")), \(schema.metric.rawValue), \(schema.element.rawValue), \(Format.bytes(collection.vectorByteCount))"))
         if let index = collection.index {
             lines.append(row("index", IndexReport.summary(of: index)))
-            if let recall = IndexReport.recall(of: index) { lines.append(row("", recall)) }
+            lines += IndexReport.recall(of: index).map { row("", $0) }
             if let drift = IndexReport.drift(of: index) { lines.append(row("", drift)) }
             if let changes = IndexReport.changes(since: index) { lines.append(row("", changes)) }
         } else if let problem = collection.indexProblem {

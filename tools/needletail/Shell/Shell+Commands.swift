@@ -73,7 +73,7 @@ extension Shell {
         let lines = collections.flatMap { collection -> [String] in
             guard let index = collection.index else { return collection.indexProblem.map { ["\(collection.name): \($0)"] } ?? [] }
             return ["\(collection.name): \(IndexReport.summary(of: index))"]
-                + [IndexReport.recall(of: index), IndexReport.changes(since: index)].compactMap { $0.map { "  " + $0 } }
+                + (IndexReport.recall(of: index) + [IndexReport.changes(since: index)].compactMap { $0 }).map { "  " + $0 }
         }
         guard lines.isEmpty else { return output.write(ResultPrinter.text(lines.map { TextWidth.printable($0) })) }
         guard let collection = collections.first else { return output.write(noCollections) }
