@@ -69,6 +69,7 @@ extension TableWriter {
             for (number, chunk) in content.chunks.enumerated() {
                 guard let chunk else { continue }
                 try transaction.putIndexChunk(chunk, array, number, generation: new.version)
+                content.release?(number)
             }
             try transaction.deleteChunks(of: array.id, from: array.chunkCount)
         }

@@ -11,7 +11,7 @@ extension HNSWBuilder {
         guard graph.entrySlot != NT_NO_NODE else { return }
         for level in 0 ... graph.maxLevel {
             let walk = LevelWalk(graph: graph, level: level)
-            walk.reach(level == 0 ? graph.entrySlot : graph.entryNode)
+            try walk.reach(level == 0 ? graph.entrySlot : graph.entryNode, crew)
             var orphans: [UInt32] = []
             for number in 0 ..< UInt32(level == 0 ? graph.count : graph.upperCount) {
                 if level == 0 ? source.isDeleted(Int(number)) : Int(graph.upperNode(number).pointee.level) < level { continue }
@@ -35,54 +35,79 @@ final class LevelWalk {
     private let graph: BuildGraph
     private let level: Int
     private let degree: Int
-    private let reached: UnsafeMutablePointer<Bool>
+    /// 1 = a list that was followed holds the node.
+    private let marks: UnsafeMutablePointer<UInt8>
+    /// The nodes that have been reached, in order; the first one may come twice.
     private let queue: UnsafeMutablePointer<UInt32>
+    private let end: UnsafeMutablePointer<Int>
     private var start: UInt32?
-    /// Whether a list holds the node that the walk began with.
-    private(set) var leadsToStart = false
+
+    /// Nodes below which a walk is over before threads have begun.
+    private static let leastToShare = 10_000
 
     init(graph: BuildGraph, level: Int) {
         self.graph = graph
         self.level = level
         degree = graph.degree(level: level)
         let count = max(level == 0 ? graph.count : graph.upperCount, 1)
-        reached = .allocate(capacity: count)
-        reached.initialize(repeating: false, count: count)
-        queue = .allocate(capacity: count)
+        marks = .allocate(capacity: count)
+        marks.initialize(repeating: 0, count: count)
+        queue = .allocate(capacity: count + 1)
+        end = .allocate(capacity: 1)
+        end.initialize(to: 0)
     }
 
     deinit {
-        reached.deallocate()
+        marks.deallocate()
         queue.deallocate()
+        end.deallocate()
     }
 
     @inline(__always)
-    func isReached(_ number: UInt32) -> Bool { reached[Int(number)] }
+    func isReached(_ number: UInt32) -> Bool { marks[Int(number)] != 0 || number == start }
+
+    /// Whether a list holds the node that the walk began with.
+    var leadsToStart: Bool { start.map { marks[Int($0)] != 0 } ?? false }
 
     /// Marks a node and all that it leads to.
-    func reach(_ start: UInt32) {
-        if reached[Int(start)] { return }
-        if self.start == nil { self.start = start }
-        let first = self.start
-        reached[Int(start)] = true
-        queue[0] = start
-        var head = 0, tail = 1
-        while head < tail {
-            if level == 0, head + 8 < tail { nt_prefetch(graph.list(level: 0, queue[head + 8]), degree * 4) }
-            let list = graph.list(level: level, queue[head])
+    func reach(_ number: UInt32) {
+        guard let first = begin(number) else { return }
+        var head = first
+        while head < end.pointee {
+            follow(head, before: end.pointee)
             head += 1
-            for i in 0 ..< degree {
-                let number = list[i]
-                if number == NT_NO_NODE { break }
-                if reached[Int(number)] {
-                    if number == first { leadsToStart = true }
-                    continue
-                }
-                reached[Int(number)] = true
-                queue[tail] = number
-                tail += 1
-            }
         }
+    }
+
+    /// The same by all threads of a crew, which share out what is as many steps away.
+    func reach(_ number: UInt32, _ crew: BuildCrew) throws(HNSWBuildError) {
+        guard let first = begin(number) else { return }
+        var head = first
+        while head < end.pointee {
+            let from = head, to = end.pointee
+            if to - from < Self.leastToShare {
+                for position in from ..< to { follow(position, before: to) }
+            } else {
+                try crew.forEach(.connect, count: to - from, batch: 1024) { _, i in self.follow(from + i, before: to) }
+            }
+            head = to
+        }
+    }
+
+    /// Where in the queue a walk from a node begins; nil where it has been reached.
+    private func begin(_ number: UInt32) -> Int? {
+        if isReached(number) { return nil }
+        if start == nil { start = number } else { marks[Int(number)] = 1 }
+        queue[end.pointee] = number
+        end.pointee += 1
+        return end.pointee - 1
+    }
+
+    /// Goes on from a node in the queue; `limit`: what stands before it is written no more.
+    @inline(__always)
+    private func follow(_ position: Int, before limit: Int) {
+        if level == 0, position + 8 < limit { nt_prefetch(graph.list(level: 0, queue[position + 8]), degree * 4) }
+        nt_list_follow(graph.list(level: level, queue[position]), degree, marks, queue, end)
     }
 }
 

@@ -74,4 +74,12 @@ package struct HNSWSource: @unchecked Sendable {
         guard let deleted else { return false }
         return deleted[slot >> 6] >> UInt64(slot & 63) & 1 == 1
     }
+
+    /// How many of the slots below `end` are left out.
+    func deletedCount(below end: Int) -> Int {
+        guard let deleted, end > 0 else { return 0 }
+        let words = end / 64, rest = end % 64
+        let whole = deleted[..<words].reduce(0) { $0 + $1.nonzeroBitCount }
+        return rest == 0 ? whole : whole + (deleted[words] & (1 << UInt64(rest) - 1)).nonzeroBitCount
+    }
 }

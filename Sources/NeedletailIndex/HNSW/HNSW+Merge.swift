@@ -36,11 +36,11 @@ extension HNSWBuilder {
 
     private func extend(_ base: HNSWGraph, measuring trial: HNSWTrial?) throws(HNSWBuildError) -> HNSWBuild {
         let count = source.vectors.count, covered = base.header.count
-        let deleted = (0 ..< covered).reduce(0) { $0 + (source.isDeleted($1) ? 1 : 0) }
+        let deleted = source.deletedCount(below: covered)
         // A slot that was left out before is no node, and is never used again: such slots only become more.
-        let dead = (0 ..< covered).reduce(0) { $0 + (source.isDeleted($1) && base.list(level: 0, UInt32($1))[0] != NT_NO_NODE ? 1 : 0) }
+        let dead = deleted == 0 ? 0 : (0 ..< covered).reduce(0) { $0 + (source.isDeleted($1) && base.list(level: 0, UInt32($1))[0] != NT_NO_NODE ? 1 : 0) }
         let linked = covered - deleted + dead
-        let added = (covered ..< count).reduce(0) { $0 + (source.isDeleted($1) ? 0 : 1) }
+        let added = count - covered - (source.deletedCount(below: count) - deleted)
         let isWorthwhile = base.header.entrySlot != nil && linked > 0 && Double(dead) <= Self.deadShareLimit * Double(linked)
             && (linked - dead + added) / Self.growthLimit <= linked
         guard isWorthwhile else { return try build(measuring: trial) }
@@ -64,7 +64,7 @@ extension HNSWBuilder {
         let new = UpperPlan(source: source, options: options, first: covered)
         let graph = BuildGraph(
             m: options.m, count: count,
-            links: try MutableRows(stride: header.linkStride, count: count, extending: base.links.first(covered)),
+            links: try MutableRows(stride: header.linkStride, count: count),
             upperNodes: try MutableRows(stride: HNSWHeader.upperNodeStride, count: old.survivors.count + new.nodes.count),
             upperLinks: try MutableRows(stride: header.upperLinkStride, count: old.listCount + new.listCount))
         graph.clearLists(from: covered)

@@ -60,7 +60,7 @@ extension HNSWGraph {
 }
 
 extension HNSWBuilder {
-    /// Mends what leads to dead nodes, level by level, and empties the lists of the dead.
+    /// Takes the old lists over, mends those that lead to dead nodes, level by level, and empties the lists of the dead.
     ///
     /// A node that had dead neighbours chooses anew, by Algorithm 4, among its live ones and the live neighbours of the dead:
     /// where the dead node was passed through, there is now a link. Each list depends on the old graph alone, so that
@@ -83,12 +83,15 @@ extension HNSWBuilder {
                 break
             }
         }
-        // Also where none is dead: what a damaged file holds must not be followed while nodes are inserted.
-        let source = source
-        try crew.forEach(.repair, count: covered, batch: 256) { worker, slot in
-            if source.isDeleted(slot) {
+        let source = source, deleted = source.deletedCount(below: covered) == 0 ? nil : source.deleted?.baseAddress
+        let degree = base.header.degree, stride = base.header.linkStride
+        try crew.forEach(.repair, count: covered, batch: 1024) { worker, slot in
+            let list = base.list(level: 0, UInt32(slot))
+            graph.links.row(slot).copyMemory(from: list, byteCount: stride)
+            if deleted != nil, source.isDeleted(slot) {
                 graph.clear(level: 0, UInt32(slot))
-            } else {
+            } else if nt_list_is_sound(list, degree, UInt32(slot), UInt32(covered), deleted) == 0 {
+                // Also where nothing is dead: what a damaged file holds must not be followed while nodes are inserted.
                 workers[worker].mend(level: 0, UInt32(slot), old: UInt32(slot), base: base) { number in
                     Int(number) < covered && !source.isDeleted(Int(number)) ? number : NT_NO_NODE
                 }
@@ -109,11 +112,6 @@ extension BuildWorker {
         nt_seen_clear(&scratch.seen)
         nt_seen_insert(&scratch.seen, number)
         for i in 0 ..< count { add(renumber(scratch.list[i]), level: level) }
-        if scratch.candidates.count == count, level == 0 {
-            // The list is the copy that is there already, but that a damaged one may have something behind its end.
-            for i in count ..< degree where list[i] != NT_NO_NODE { nt_store_entry(graph.list(level: 0, number) + i, NT_NO_NODE) }
-            return
-        }
         if scratch.candidates.count < count {
             for i in 0 ..< count {
                 let dead = scratch.list[i]

@@ -75,8 +75,8 @@ package final class HNSWBuild: @unchecked Sendable {
     /// The arrays by ``HNSWArray``; valid as long as this object.
     package var rows: [ChunkedRows] { arrays.map(\.view) }
 
-    /// What an install writes, by ``HNSWArray``; valid as long as this object. A chunk that is as it was in the graph that was
-    /// extended, if one was, is left as it is stored.
+    /// What an install writes, by ``HNSWArray``; valid as long as this object, which an install leaves without its rows. A chunk
+    /// that is as it was in the graph that was extended, if one was, is left as it is stored.
     package var contents: [IndexArrayContent] {
         arrays.enumerated().map { number, array in
             let view = array.view, old = base?.rows(HNSWArray.allCases[number])
@@ -84,7 +84,7 @@ package final class HNSWBuild: @unchecked Sendable {
                 if let old, array.isSame(chunk, as: old) { return nil }
                 return view.pointers[chunk]
             }
-            return IndexArrayContent(stride: view.stride, count: view.count, chunks: chunks)
+            return IndexArrayContent(stride: view.stride, count: view.count, chunks: chunks) { array.release(chunk: $0) }
         }
     }
 

@@ -76,6 +76,13 @@ final class MutableRows: @unchecked Sendable {
         return memory + (i - sharedChunkCount << shift) * stride
     }
 
+    /// Gives the memory of a chunk back to the system, where it is the array's own; its rows are lost.
+    func release(chunk: Int) {
+        guard chunk >= sharedChunkCount else { return }
+        let byteCount = stride << shift
+        madvise(memory + (chunk - sharedChunkCount) * byteCount, byteCount, MADV_DONTNEED)
+    }
+
     /// As those see it who only read; valid as long as this object, and the array it shares chunks with.
     var view: ChunkedRows {
         ChunkedRows(
