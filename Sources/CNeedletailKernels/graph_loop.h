@@ -207,12 +207,16 @@ INLINE float worst(const uint64_t *pool, size_t count, size_t capacity) {
     return count == capacity ? nt_key_distance(pool[count - 1]) : __builtin_inff();
 }
 
-/// The same for a search that stops by distance.
-INLINE float reached(const nt_beam *beam, size_t pool_count) {
-    const float last = worst(beam->pool, pool_count, beam->capacity);
-    if (!beam->reach_count || pool_count < beam->reach_count) return last;
-    const float limit = nt_key_distance(beam->pool[beam->reach_count - 1]) * beam->reach + beam->slack;
-    return limit < last ? limit : last;
+/// How far a search looks that stops by distance: at nodes, and for what it keeps. A reach below 1 leaves nodes unread that are
+/// nearer than what has been found, but what is found is still kept.
+typedef struct { float expanded, kept; } extent;
+
+INLINE extent extent_of(const nt_beam *beam, const uint64_t *pool, size_t count, size_t capacity) {
+    const float last = worst(pool, count, capacity);
+    if (!beam->reach_count || count < beam->reach_count) return (extent){last, last};
+    const float farthest = nt_key_distance(pool[beam->reach_count - 1]), limit = farthest * beam->reach + beam->slack;
+    const float expanded = limit < last ? limit : last;
+    return (extent){expanded, expanded < farthest ? farthest : expanded};
 }
 
 /// The search. Its time is that of waiting for memory, so that as much as possible is asked for early: rows a hop ahead of
@@ -226,15 +230,17 @@ INLINE void search_level(nt_traversal_kind kind, search_mode mode, const nt_leve
     const size_t capacity = beam.capacity, row_bytes = prefetched_bytes(kind, query, &level.rows);
     uint64_t *const pool = beam.pool;
     size_t pool_count = beam.pool_count, cursor = beam.cursor;
-    float threshold = mode == GROWING ? __builtin_inff()
-        : mode == FILTERED ? worst(beam.results, beam.result_count, beam.result_capacity)
-        : mode == PLAIN ? reached(&beam, pool_count) : worst(pool, pool_count, capacity);
+    extent reached = {__builtin_inff(), __builtin_inff()};
+    if (mode == FILTERED) reached = extent_of(&beam, beam.results, beam.result_count, beam.result_capacity);
+    else if (mode == PLAIN) reached = extent_of(&beam, pool, pool_count, capacity);
+    else if (mode != GROWING) reached.kept = worst(pool, pool_count, capacity);
     hop_memory memory;
     hop current = {NULL, NULL, 0};
     for (;;) {
         while (cursor < pool_count && pool[cursor] & 1) ++cursor;
         bool more = cursor < pool_count;
-        if (mode == FILTERED || mode == PLAIN) more = more && nt_key_distance(pool[cursor]) <= threshold;
+        if (mode == FILTERED || mode == PLAIN) more = more && nt_key_distance(pool[cursor]) <= reached.expanded;
+        if (mode == FILTERED && beam.hop_limit) more = more && beam.hops < beam.hop_limit;
         if (mode == GROWING) more = more && beam.overflow_count + 2 * HOP_ROWS <= beam.overflow_capacity;
         hop next = {NULL, NULL, 0};
         if (more) {
@@ -247,7 +253,7 @@ INLINE void search_level(nt_traversal_kind kind, search_mode mode, const nt_leve
         if (current.count) {
             uint64_t keys[HOP_ROWS + 16];
             const size_t found = row_keys(
-                kind, query, &level.rows, current.rows, current.numbers, current.count, current.count, threshold, 1, keys);
+                kind, query, &level.rows, current.rows, current.numbers, current.count, current.count, reached.kept, 1, keys);
             for (size_t i = 0; i < found; ++i) {
                 const uint64_t last = mode == GROWING && pool_count == capacity ? pool[capacity - 1] : 0;
                 const size_t position = nt_pool_insert(pool, &pool_count, capacity, keys[i]);
@@ -258,9 +264,9 @@ INLINE void search_level(nt_traversal_kind kind, search_mode mode, const nt_leve
                     prefetch_bytes(graph_row(&level.links, nt_pool_node(keys[i])), level.degree * sizeof(uint32_t));
                 cursor = position < cursor ? position : cursor;
             }
-            if (mode == FILTERED) threshold = worst(beam.results, beam.result_count, beam.result_capacity);
-            else if (mode == PLAIN) threshold = reached(&beam, pool_count);
-            else if (mode != GROWING) threshold = worst(pool, pool_count, capacity);
+            if (mode == FILTERED) reached = extent_of(&beam, beam.results, beam.result_count, beam.result_capacity);
+            else if (mode == PLAIN) reached = extent_of(&beam, pool, pool_count, capacity);
+            else if (mode != GROWING) reached.kept = worst(pool, pool_count, capacity);
         }
         current = next;
     }

@@ -74,7 +74,56 @@ ALWAYS uint32_t raw_dot(const int8_t *query, const uint8_t *row, size_t byte_cou
     return total_words(sum);
 }
 
-#include "rabitq_generic.h"
+/// Estimates the distances of a group's neighbours, eight at a time; the rest as in rabitq_generic.h.
+ALWAYS size_t append_near(const nt_rabitq_level *level, const uint8_t *group, const uint32_t *sums, float distance,
+                          float threshold, nt_seen *seen, uint64_t *keys) {
+    const __m256 step = _mm256_set1_ps(level->signs.step), bias = _mm256_set1_ps(level->signs.bias);
+    const __m256 start = _mm256_set1_ps(distance), limit = _mm256_set1_ps(threshold);
+    const uint32_t *numbers = (const uint32_t *)group;
+    float estimates[NT_RABITQ_GROUP];
+    uint32_t within = 0;
+    for (int i = 0; i < NT_RABITQ_GROUP; i += 8) {
+        const __m256 sum = _mm256_cvtepi32_ps(_mm256_loadu_si256((const __m256i *)(sums + i)));
+        const __m256 add = _mm256_castsi256_ps(_mm256_slli_epi32(
+            _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(group + 128 + 2 * i))), 16));
+        const __m256 scale = _mm256_castsi256_ps(_mm256_slli_epi32(
+            _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(group + 192 + 2 * i))), 16));
+        const __m256 estimate = _mm256_fmadd_ps(_mm256_fmadd_ps(sum, step, bias), scale, _mm256_add_ps(add, start));
+        _mm256_storeu_ps(estimates + i, estimate);
+        within |= (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(estimate, limit, _CMP_LT_OQ)) << i;
+    }
+    size_t found = 0;
+    for (; within; within &= within - 1) {
+        const int i = __builtin_ctz(within);
+        // What stands for numbers that no node has counts as seen.
+        const uint32_t number = numbers[i] < level->count ? numbers[i] : level->count;
+        if (nt_seen_contains(seen, number)) continue;
+        nt_seen_insert(seen, number);
+        keys[found++] = nt_key(estimates[i], number);
+    }
+    return found;
+}
+
+/// The position of the least key; there is one. Keys are compared as signed numbers, with their highest bit changed.
+ALWAYS size_t nearest_key(const uint64_t *keys, size_t count) {
+    const __m256i flip = _mm256_set1_epi64x(INT64_MIN), four = _mm256_set1_epi64x(4);
+    __m256i least = _mm256_set1_epi64x(INT64_MAX), least_at = _mm256_setzero_si256(), at = _mm256_set_epi64x(3, 2, 1, 0);
+    size_t i = 0;
+    for (; i + 4 <= count; i += 4, at = _mm256_add_epi64(at, four)) {
+        const __m256i key = _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)(keys + i)), flip);
+        const __m256i less = _mm256_cmpgt_epi64(least, key);
+        least = _mm256_blendv_epi8(least, key, less);
+        least_at = _mm256_blendv_epi8(least_at, at, less);
+    }
+    uint64_t positions[4];
+    _mm256_storeu_si256((__m256i *)positions, least_at);
+    // Where there were fewer than four, all lanes say 0.
+    size_t best = positions[0];
+    for (int lane = 1; lane < 4; ++lane) best = keys[positions[lane]] < keys[best] ? positions[lane] : best;
+    for (; i < count; ++i) best = keys[i] < keys[best] ? i : best;
+    return best;
+}
+
 #include "rabitq_loop.h"
 
 #else

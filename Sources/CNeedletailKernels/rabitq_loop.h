@@ -269,13 +269,51 @@ INLINE void thin_out(nt_rabitq_beam *beam, float threshold) {
     beam->queue_count = kept;
 }
 
+// Keys among which the nearest is looked for, roughly.
+#define FRONT_KEYS 64
+
+/// The first keys of the queue: those below a bound, which all others are not. Only they are searched for the nearest, so that a hop
+/// of a long search, which has thousands of keys in its queue, costs no more than one of a short one.
+typedef struct {
+    size_t count;
+    uint64_t bound;
+} queue_front;
+
+/// Leaves the `keep` least of the front's keys in it.
+INLINE void shorten(nt_rabitq_beam *beam, queue_front *front, size_t keep) {
+    keep_least(beam->queue, front->count, keep);
+    uint64_t last = 0;
+    for (size_t i = 0; i < keep; ++i) last = beam->queue[i] > last ? beam->queue[i] : last;
+    *front = (queue_front){keep, last + 1};
+}
+
+/// Thins the queue out, and puts the least of what is left to its front.
+INLINE void rearrange(nt_rabitq_beam *beam, queue_front *front, float threshold) {
+    thin_out(beam, threshold);
+    *front = (queue_front){beam->queue_count, UINT64_MAX};
+    if (front->count > FRONT_KEYS) shorten(beam, front, FRONT_KEYS);
+}
+
+/// Brings what has been appended to the queue, from `first` on, to the front, as far as it belongs there.
+INLINE void admit(nt_rabitq_beam *beam, queue_front *front, size_t first) {
+    for (size_t i = first; i < beam->queue_count; ++i) {
+        const uint64_t key = beam->queue[i];
+        if (key >= front->bound) continue;
+        beam->queue[i] = beam->queue[front->count];
+        beam->queue[front->count++] = key;
+    }
+}
+
 /// Takes the nearest node out of the queue and has it fetched; NT_NO_NODE where there is none within the threshold.
-INLINE uint32_t take_nearest(const nt_rabitq_level *level, nt_rabitq_beam *beam, float threshold) {
-    if (!beam->queue_count || !beam->budget) return NT_NO_NODE;
-    const size_t position = nearest_key(beam->queue, beam->queue_count);
+INLINE uint32_t take_nearest(const nt_rabitq_level *level, nt_rabitq_beam *beam, queue_front *front, float threshold) {
+    if (!beam->budget) return NT_NO_NODE;
+    if (!front->count) rearrange(beam, front, threshold);
+    if (!front->count) return NT_NO_NODE;
+    const size_t position = nearest_key(beam->queue, front->count);
     const uint64_t key = beam->queue[position];
     if (nt_key_distance(key) > threshold) return NT_NO_NODE;
-    beam->queue[position] = beam->queue[--beam->queue_count];
+    beam->queue[position] = beam->queue[--front->count];
+    beam->queue[front->count] = beam->queue[--beam->queue_count];
     --beam->budget;
     prefetch_node(level, nt_key_slot(key));
     return nt_key_slot(key);
@@ -298,11 +336,12 @@ TARGET static void search(const nt_rabitq_level *given, nt_rabitq_beam *given_be
     if (beam.best_count == beam.k) threshold = nt_key_distance(beam.best[0]) * beam.reach + beam.slack;
     const size_t most = beam.queue_capacity - level.groups * NT_RABITQ_GROUP;
     size_t thinning = most < LEAST_THINNING ? most : LEAST_THINNING;
+    queue_front front = {beam.queue_count, UINT64_MAX};
     // The next but one is being fetched while the next is computed: it is chosen without what that one would add.
-    uint32_t next = take_nearest(&level, &beam, threshold);
+    uint32_t next = take_nearest(&level, &beam, &front, threshold);
     while (next != NT_NO_NODE) {
         const uint32_t node = next;
-        next = take_nearest(&level, &beam, threshold);
+        next = take_nearest(&level, &beam, &front, threshold);
         const uint8_t *block = (const uint8_t *)row_at(&level.blocks, node);
         const float distance = code_distance(&level, &query, node);
         ++beam.hops;
@@ -313,20 +352,28 @@ TARGET static void search(const nt_rabitq_level *given, nt_rabitq_beam *given_be
             if (beam.best_count == beam.k) threshold = nt_key_distance(beam.best[0]) * beam.reach + beam.slack;
         }
         const uint8_t *ahead = next == NT_NO_NODE ? block : (const uint8_t *)row_at(&level.blocks, next);
+        const size_t queued = beam.queue_count;
         for (uint32_t g = 0; g < level.groups; ++g, block += group_bytes, ahead += group_bytes) {
             uint32_t found[NT_RABITQ_GROUP];
             table_sums(level.signs.tables, block + NT_RABITQ_CODES, level.rotated_dimension / 4, ahead + NT_RABITQ_CODES, found);
             uint64_t *keys = beam.queue + beam.queue_count;
             beam.queue_count += append_near(&level, block, found, distance, threshold, &beam.seen, keys);
         }
-        // The queue is searched whole for each node, and most of what came into it early is soon beyond the threshold.
+        // What passes is elsewhere: then nothing is returned.
+        if (filtered && (float)beam.hops * beam.least_rate > (float)(beam.result_count + NT_RABITQ_PATIENCE)) {
+            beam.result_count = beam.best_count = 0;
+            break;
+        }
+        admit(&beam, &front, queued);
+        if (front.count > 2 * FRONT_KEYS) shorten(&beam, &front, FRONT_KEYS);
+        // Most of what came into the queue early is soon beyond the threshold.
         if (beam.queue_count > thinning) {
-            thin_out(&beam, threshold);
+            rearrange(&beam, &front, threshold);
             thinning = 2 * beam.queue_count < LEAST_THINNING ? LEAST_THINNING : 2 * beam.queue_count;
             if (thinning > most) thinning = most;
         }
         // Only where the queue had run dry.
-        if (next == NT_NO_NODE) next = take_nearest(&level, &beam, threshold);
+        if (next == NT_NO_NODE) next = take_nearest(&level, &beam, &front, threshold);
     }
     beam.distances += beam.hops * level.groups * NT_RABITQ_GROUP;
     *given_beam = beam;

@@ -19,7 +19,7 @@ struct PlannerTests {
             #expect(try sample.recall(queries, where: filter) >= 0.93, "\(share) of the records, seed \(sample.seed)")
         }
         // Which it is where two are as fast is the machine's affair, but not their order.
-        let order = ["walk": 0, "codes": 1, "exact": 2]
+        let order = ["overfetch": 0, "walk": 0, "codes": 1, "exact": 2]
         let places = kinds.compactMap { order[$0] }
         #expect(places == places.sorted(), "\(kinds)")
         #expect(kinds.last == "exact" && Set(kinds).count > 1, "\(kinds)")
@@ -39,6 +39,39 @@ struct PlannerTests {
             let walked = try sample.recall(queries, where: filter, efSearch: 64)
             #expect(walked > 0.8, "\(walked), \(share) clusters of 40, seed \(sample.seed)")
         }
+    }
+
+    @Test("what looks for more and drops what does not match finds k, and goes on with the filter where too few match")
+    func overfetch() async throws {
+        var sample = try await IndexSample(count: isOptimizedBuild ? 20_000 : 3_000, dimension: 48)
+        _ = try await sample.collection.createIndex(.hnsw(m: 12, efConstruction: 80))
+        let count = try sample.collection.count(), queries = sample.queries(60)
+        func overfetch(_ filter: Filter, k: Int) throws -> SearchPlan? {
+            let explanation = try sample.collection.explain(near: queries[0], k: k, where: filter)
+            return ([explanation.plan] + explanation.rejected.map(\.plan)).first { Self.kind($0) == "overfetch" }
+        }
+        // By chance, and by clusters, of which a query lies in one.
+        for (filter, isByChance) in [(Filter.field("number") >= count / 5, true), (Filter.field("cluster") >= 14, false)] {
+            for k in [1, 10, 40] {
+                let plan = try #require(try overfetch(filter, k: k))
+                var recall = 0.0, short = 0
+                for query in queries {
+                    let followed = try sample.collection.explain(near: query, k: k, where: filter, following: plan, verify: true)
+                    let actual = try #require(followed.root.actual)
+                    #expect(actual.rows == k)
+                    short += actual.remark == nil ? 0 : 1
+                    recall += try #require(followed.trueRecall) / Double(queries.count)
+                }
+                #expect(recall >= 0.92, "k \(k), \(filter), seed \(sample.seed)")
+                #expect(isByChance ? short < queries.count / 3 : short > 0, "k \(k), \(filter): \(short) fell short, seed \(sample.seed)")
+            }
+        }
+        // Where few match, nobody looks for so many more; without a filter there is nothing to drop.
+        #expect(try overfetch(Filter.field("number") < count / 10, k: 10) == nil)
+        let plan = try #require(try overfetch(Filter.field("number") >= 100, k: 10))
+        #expect(throws: NeedletailError.self) { try sample.collection.explain(near: queries[0], following: plan) }
+        let none = SearchPlan.overfetch(fetched: 0, efSearch: 10, tail: 0, matching: 10, recall: 1)
+        #expect(throws: NeedletailError.self) { try sample.collection.explain(near: queries[0], where: .field("number") >= 1, following: none) }
     }
 
     @Test("a filter that was asked with is remembered, and forgotten with the next commit")
@@ -123,6 +156,7 @@ struct PlannerTests {
         case .exact: "exact"
         case .codes: "codes"
         case .hnsw: "walk"
+        case .overfetch: "overfetch"
         case .ivfpq: "lists"
         }
     }

@@ -116,8 +116,8 @@ typedef struct {
     /// Position from which on a node may not have been expanded; all before have.
     size_t cursor;
     nt_seen seen;
-    /// Of `search` on level 0: nothing is of interest that is farther than d × reach + slack, where d is the distance of the
-    /// `reach_count`-th of the pool; 0: all is.
+    /// Of `search` and `search_filtered` on level 0: no node is expanded that is farther than d × reach + slack, where d is the
+    /// distance of the `reach_count`-th of the pool, or of the results; 0: all are.
     size_t reach_count;
     float reach, slack;
     /// Lists read, distances computed; added to.
@@ -128,6 +128,8 @@ typedef struct {
     /// Of `search_filtered`: the pool of nodes that may be returned.
     uint64_t *results;
     size_t result_count, result_capacity;
+    /// Of `search_filtered`: lists to read at most; 0: as many as it takes.
+    uint64_t hop_limit;
     /// Of `search_growing`: keys that the pool had no room for, in no order.
     uint64_t *overflow;
     size_t overflow_count, overflow_capacity;

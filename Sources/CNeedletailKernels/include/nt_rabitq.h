@@ -86,8 +86,13 @@ typedef struct {
     /// What has been in the queue.
     nt_seen seen;
     const uint64_t *allowed, *deleted;
+    /// Where fewer than this share of the nodes that have been expanded, less NT_RABITQ_PATIENCE, may be returned, the search gives up
+    /// and returns none; 0: it never does.
+    float least_rate;
     uint64_t hops, distances;
 } nt_rabitq_beam;
+
+#define NT_RABITQ_PATIENCE 4
 
 typedef struct {
     /// R × vector: `rotation->dimension` components to `rotated_dimension`, 64-byte aligned.

@@ -7,7 +7,9 @@ final class MatchingSlots: Sendable {
     let bitmap: SlotBitmap
     private let list = AtomicLazyReference<List>()
     /// Walks through a graph that looked for these slots, and how many of them gave up.
-    private let walkCounts = Atomic<UInt64>(0)
+    let walks = AttemptCounts()
+    /// Searches for more neighbours, and how many of them found too few of these slots.
+    let overfetches = AttemptCounts()
 
     init(_ bitmap: SlotBitmap) { self.bitmap = bitmap }
 
@@ -42,24 +44,25 @@ final class MatchingSlots: Sendable {
 
     /// Bytes that it takes, with its list.
     var byteCount: Int { 8 * bitmap.words.count + 4 * bitmap.count + 256 }
+}
 
-    // MARK: Walks
+/// How many times something was tried with a filter, and how often in vain: what matches may lie where the queries are not.
+final class AttemptCounts: Sendable {
+    private let counts = Atomic<UInt64>(0)
+    private static let mostAttempts: UInt64 = 64
 
-    private static let mostWalks: UInt64 = 64
-
-    /// Notes how a walk through a graph ended: a filter that the query's neighbourhood does not match makes walks give up, and is
-    /// then better served by a scan.
-    func noteWalk(gaveUp: Bool) {
-        let old = walkCounts.load(ordering: .relaxed)
-        var walks = old >> 32 + 1, failures = old & 0xFFFF_FFFF + (gaveUp ? 1 : 0)
+    /// Notes how an attempt ended.
+    func note(failed: Bool) {
+        let old = counts.load(ordering: .relaxed)
+        var attempts = old >> 32 + 1, failures = old & 0xFFFF_FFFF + (failed ? 1 : 0)
         // What was long ago counts for less. Of two threads that note something at the same time, one may be lost.
-        if walks > Self.mostWalks { (walks, failures) = (walks / 2, failures / 2) }
-        walkCounts.store(walks << 32 | failures, ordering: .relaxed)
+        if attempts > Self.mostAttempts { (attempts, failures) = (attempts / 2, failures / 2) }
+        counts.store(attempts << 32 | failures, ordering: .relaxed)
     }
 
-    /// The share of walks that gave up, taken for small until a few have been made.
+    /// The share of attempts that failed, taken for small until a few have been made.
     var failureShare: Double {
-        let counts = walkCounts.load(ordering: .relaxed)
+        let counts = counts.load(ordering: .relaxed)
         return Double(counts & 0xFFFF_FFFF) / Double(counts >> 32 + 2)
     }
 }

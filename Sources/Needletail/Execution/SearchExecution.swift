@@ -28,9 +28,13 @@ struct SearchExecution {
 
     /// What the plan depends on.
     func facts() throws(NeedletailError) -> SearchFacts {
+        try facts(view.index()?.facts)
+    }
+
+    private func facts(_ index: SearchFacts.Index?) -> SearchFacts {
         SearchFacts(
-            liveCount: table.liveCount, matchingCount: matching?.count, failureShare: matching?.failureShare ?? 0,
-            index: try view.index()?.facts)
+            liveCount: table.liveCount, matchingCount: matching?.count, failureShare: matching?.walks.failureShare ?? 0,
+            shortfallShare: matching?.overfetches.failureShare ?? 0, index: index)
     }
 
     /// A way to search: a plan with the index that it goes through.
@@ -39,8 +43,10 @@ struct SearchExecution {
         /// By the codes of all that match, or of all records.
         case codes(GraphIndex, CodeScanPrecision)
         case graph(GraphIndex, efSearch: Int)
-        /// As before, by those that match alone; a walk that has made `budget` hops is given up.
-        case walk(GraphIndex, MatchingSlots, efSearch: Int, HNSWFilterStrategy, budget: Int?)
+        /// As before, by those that match alone; a walk that reaches its limit is given up.
+        case walk(GraphIndex, MatchingSlots, efSearch: Int, HNSWWalkLimit)
+        /// As without a filter, for `fetched`, of which those that match are kept.
+        case overfetch(GraphIndex, MatchingSlots, fetched: Int, efSearch: Int)
         case lists(ListIndex, nprobe: Int, refineFactor: Int)
     }
 
@@ -52,19 +58,27 @@ struct SearchExecution {
     private func way(_ plan: SearchPlan, k: Int) throws(NeedletailError) -> Way {
         // An index that is damaged keeps nobody from comparing all records.
         if case .exact = plan { return .exact }
-        switch (plan, try view.index()) {
-        case (.hnsw(let efSearch, _, _, _), .graph(let graph)):
-            guard let matching else { return .graph(graph, efSearch: efSearch) }
-            let facts = SearchFacts(
-                liveCount: table.liveCount, matchingCount: matching.count, failureShare: matching.failureShare, index: .graph(graph.facts))
-            let costs = CostModel(facts, graph.facts)
-            // Without neighbour codes, a walk sees by itself whether what matches is elsewhere.
-            return .walk(graph, matching, efSearch: efSearch, costs.strategy, budget: costs.budget(efSearch: efSearch, k: k) ?? .max)
-        case (.codes(_, _, let recall), .graph(let graph)):
-            return graph.graph.hasCodes ? .codes(graph, recall < CodeScanPrecision.standard.recall ? .quick : .standard) : .exact
-        case (.ivfpq(let nprobe, let refineFactor, _, _, _), .lists(let lists)):
+        switch try view.index() {
+        case .graph(let graph): return way(plan, k: k, graph)
+        case .lists(let lists):
+            guard case .ivfpq(let nprobe, let refineFactor, _, _, _) = plan else { return .exact }
             return .lists(lists, nprobe: nprobe, refineFactor: refineFactor)
-        default: return .exact
+        case nil: return .exact
+        }
+    }
+
+    private func way(_ plan: SearchPlan, k: Int, _ graph: GraphIndex) -> Way {
+        switch plan {
+        case .hnsw(let efSearch, _, _, _):
+            guard let matching else { return .graph(graph, efSearch: efSearch) }
+            let costs = CostModel(facts(.graph(graph.facts)), graph.facts)
+            return .walk(graph, matching, efSearch: efSearch, costs.limit(efSearch: efSearch, k: k))
+        case .codes(_, _, let recall):
+            return graph.graph.hasCodes ? .codes(graph, recall < CodeScanPrecision.standard.recall ? .quick : .standard) : .exact
+        case .overfetch(let fetched, let efSearch, _, _, _):
+            guard let matching else { return .graph(graph, efSearch: efSearch) }
+            return .overfetch(graph, matching, fetched: fetched, efSearch: efSearch)
+        case .exact, .ivfpq: return .exact
         }
     }
 
@@ -102,13 +116,13 @@ struct SearchExecution {
                 graph.search(query, k: k, efSearch: max(efSearch, k), allowed: allowed, deleted: deleted, &$0.graph)
             }
             coveredCount = graph.coveredCount
-        case .walk(let graph, let matching, let efSearch, let strategy, let budget):
+        case .walk(let graph, let matching, let efSearch, let limit):
             let walked = work.time(\.indexMicroseconds) {
                 graph.walk(
-                    query, k: k, efSearch: max(efSearch, k), allowed: matching.bitmap.words, strategy: strategy, budget: budget, &$0.graph)
+                    query, k: k, efSearch: max(efSearch, k), allowed: matching.bitmap.words, limit: limit, &$0.graph)
             }
-            work.gaveUp = work.graph.spentBudgets > 0
-            if budget != nil { matching.noteWalk(gaveUp: work.gaveUp) }
+            work.gaveUp = work.graph.givenUp > 0
+            matching.walks.note(failed: work.gaveUp)
             coveredCount = graph.coveredCount
             if work.gaveUp {
                 // What matches is not where the query is: then all of it is compared.
@@ -116,6 +130,21 @@ struct SearchExecution {
                 plan = .codes(compared: matching.count, tail: graph.facts.tailCount, recall: CodeScanPrecision.standard.recall)
             } else {
                 covered = walked
+            }
+        case .overfetch(let graph, let matching, let fetched, let efSearch):
+            let fetchedNeighbors = work.time(\.indexMicroseconds) {
+                graph.search(
+                    query, k: fetched, efSearch: max(efSearch, fetched), allowed: nil, deleted: table.deleted, &$0.graph)
+            }
+            covered = Array(fetchedNeighbors.lazy.filter { matching.bitmap.contains($0.slot) }.prefix(k))
+            coveredCount = graph.coveredCount
+            matching.overfetches.note(failed: covered.count < k)
+            if covered.count < k {
+                work.fellShort = true
+                let request = SearchRequest(k: k, recall: plan.recall, isExact: false, threads: threads)
+                let other = SearchPlan.choose(request, facts(.graph(graph.facts)), graph.facts, overfetches: false)
+                return nearest(
+                    to: query, k: k, self.way(other, k: k, graph), other, threads: threads, allowed: allowed, deleted: deleted, &work)
             }
         case .lists(let lists, let nprobe, let refineFactor):
             covered = work.time(\.indexMicroseconds) {
@@ -177,7 +206,7 @@ struct SearchExecution {
                 switch way {
                 case .exact, .codes:
                     return view.flat.search(within: radius, of: query, limit: limit, allowed: allowed, deleted: deleted, threads: threads)
-                case .graph(let graph, let efSearch), .walk(let graph, _, let efSearch, _, _):
+                case .graph(let graph, let efSearch), .walk(let graph, _, let efSearch, _), .overfetch(let graph, _, _, let efSearch):
                     covered = graph.search(within: radius, of: query, efSearch: efSearch, limit: limit, allowed: allowed, deleted: deleted)
                     coveredCount = graph.coveredCount
                 case .lists(let lists, let nprobe, _):
@@ -207,7 +236,7 @@ struct SearchExecution {
                 case .exact:
                     let found = view.flat.search(batch: queries, count: count, k: k, allowed: allowed, deleted: deleted, threads: threads)
                     return found.map { ($0, plan) }
-                case .graph, .walk, .codes:
+                case .graph, .walk, .overfetch, .codes:
                     return inParallel(count: count, threads: threads) { position in
                         var work = SearchWork()
                         return nearest(to: query(position), k: k, way, plan, threads: 1, allowed: allowed, deleted: deleted, &work)

@@ -9,6 +9,10 @@ public enum SearchPlan: Sendable, Hashable, CustomStringConvertible {
     /// `matching` records pass the filter, `nil` where there is none. `recall` is what was measured for such searches when the
     /// index was built.
     case hnsw(efSearch: Int, tail: Int, matching: Int?, recall: Double)
+    /// Through the graph as without a filter, for `fetched` neighbours, of which those that do not match are dropped. Where fewer than
+    /// k are left, a search that tests the filter on its way follows; else the k nearest that match are among those that were
+    /// looked for, wherever they lie. The rest as for `hnsw`.
+    case overfetch(fetched: Int, efSearch: Int, tail: Int, matching: Int, recall: Double)
     /// Through the codes of the `nprobe` nearest lists, of which the best `refineFactor` for each of the k were compared in full
     /// precision, and one by one through the `tail` records that came after the index; the rest as for a graph.
     case ivfpq(nprobe: Int, refineFactor: Int, tail: Int, matching: Int?, recall: Double)
@@ -17,7 +21,7 @@ public enum SearchPlan: Sendable, Hashable, CustomStringConvertible {
     public var recall: Double {
         switch self {
         case .exact: 1
-        case .codes(_, _, let recall), .hnsw(_, _, _, let recall), .ivfpq(_, _, _, _, let recall): recall
+        case .codes(_, _, let recall), .hnsw(_, _, _, let recall), .overfetch(_, _, _, _, let recall), .ivfpq(_, _, _, _, let recall): recall
         }
     }
 
@@ -29,6 +33,9 @@ public enum SearchPlan: Sendable, Hashable, CustomStringConvertible {
             "scan of the codes of \(NumberText.counted(compared, "record"))" + Self.rest(tail, nil, recall)
         case .hnsw(let efSearch, let tail, let matching, let recall):
             "hnsw with efSearch \(efSearch)" + Self.rest(tail, matching, recall)
+        case .overfetch(let fetched, let efSearch, let tail, let matching, let recall):
+            "hnsw with efSearch \(efSearch) for \(NumberText.count(fetched)), dropping what does not match"
+                + Self.rest(tail, matching, recall)
         case .ivfpq(let nprobe, let refineFactor, let tail, let matching, let recall):
             "ivfpq with nprobe \(nprobe), refineFactor \(refineFactor)" + Self.rest(tail, matching, recall)
         }

@@ -6,8 +6,8 @@ struct SearchFacts: Sendable {
     var liveCount: Int
     /// Records that pass the filter; `nil` without one.
     var matchingCount: Int?
-    /// The share of walks with the filter that gave up.
-    var failureShare = 0.0
+    /// The share of walks with the filter that gave up, and of searches for more that found too few that match.
+    var failureShare = 0.0, shortfallShare = 0.0
     /// The vectors' shape, which costs depend on.
     var shape = VectorShape(metric: .l2, element: .f32, dimension: 1)
     /// The index, if there is one.
@@ -121,10 +121,32 @@ extension SearchPlan {
 
     /// A walk under a filter must be so many times as fast as a scan: its recall was measured under filters that leave out records by
     /// chance, and is lower under one that leaves out just what is near the query.
-    static let certainty = 2.5
+    static let certainty = 1.25
 
     /// The `efSearch` of a walk; 0 of other plans.
-    var efSearch: Int { if case .hnsw(let efSearch, _, _, _) = self { efSearch } else { 0 } }
+    var efSearch: Int {
+        switch self {
+        case .hnsw(let efSearch, _, _, _), .overfetch(_, let efSearch, _, _, _): efSearch
+        default: 0
+        }
+    }
+
+    /// The least share of records that match for which more are looked for and the others dropped.
+    private static let leastOverfetchShare = 0.3
+
+    /// The share of searches for more that may have found too few that match, for others to be tried.
+    private static let mostShortfalls = 0.2
+
+    /// Of what a search for more may miss, the share that it is allowed to: what matches may be the farther ones of those that it looks for,
+    /// which it misses more often than the nearer ones.
+    private static let overfetchCare = 0.7
+
+    /// How many to look for, so that k of them match in 39 of 40 searches where matches lie by chance: two standard deviations of
+    /// the number that has to be passed over.
+    static func fetchedCount(k: Int, selectivity: Double) -> Int {
+        let passed = Double(k) * (1 - selectivity)
+        return k + Int(((passed + 2 * passed.squareRoot()) / selectivity).rounded(.up))
+    }
 
     /// The plan for a search: a pure function of what is asked and what there is.
     static func choose(_ request: SearchRequest, _ facts: SearchFacts, collection: String) throws(NeedletailError) -> SearchPlan {
@@ -139,12 +161,17 @@ extension SearchPlan {
     private static func exact(_ facts: SearchFacts) -> SearchPlan { .exact(compared: facts.matchingCount ?? facts.liveCount) }
 
     /// Through the graph, by the codes of all that match, or exactly: whatever costs least of what reaches the recall.
-    private static func choose(_ request: SearchRequest, _ facts: SearchFacts, _ index: SearchFacts.Graph) -> SearchPlan {
+    ///
+    /// - Parameter overfetches: Whether to look for more and drop what does not match is one of the ways.
+    static func choose(
+        _ request: SearchRequest, _ facts: SearchFacts, _ index: SearchFacts.Graph, overfetches: Bool = true
+    ) -> SearchPlan {
         if let efSearch = request.efSearch { return graph(efSearch, request, facts, index) }
         // Without a filter, hardly anything but a small collection is faster to scan: then no costs need be known.
         if facts.selectivity == 1, let walk = walk(request, facts, index), facts.liveCount >= 4 * walk.efSearch * index.degree { return walk }
         var best = (plan: exact(facts), cost: Double.infinity)
         for alternative in alternatives(request, facts, index) where alternative.refusal == nil && alternative.microseconds < best.cost {
+            if !overfetches, alternative.plan.kind == "overfetch" { continue }
             best = (alternative.plan, alternative.microseconds)
         }
         return best.plan
@@ -162,29 +189,53 @@ extension SearchPlan {
         guard recall < 1,
               let efSearch = index.calibration.efSearch(recall: recall, k: request.k, selectivity: facts.selectivity)
         else { return nil }
-        return graph(efSearch, request, facts, index)
+        return .hnsw(efSearch: efSearch, tail: index.tailCount, matching: facts.matchingCount, recall: max(recall, index.calibration.recall(
+            efSearch: efSearch, k: request.k, selectivity: facts.selectivity)))
+    }
+
+    /// A search without the filter that looks for more, if one reaches the recall.
+    ///
+    /// Its recall is that of the unfiltered search for as many, wherever what matches lies: where k of those found match, the k nearest
+    /// that match are among the nearest of all that were looked for.
+    private static func overfetch(_ request: SearchRequest, _ facts: SearchFacts, _ index: SearchFacts.Graph) -> SearchPlan? {
+        let recall = request.recall ?? defaultRecall
+        guard recall < 1, !request.isOpenEnded, facts.selectivity >= leastOverfetchShare, facts.selectivity < 1,
+              facts.matchingCount ?? 0 >= request.k
+        else { return nil }
+        let fetched = fetchedCount(k: request.k, selectivity: facts.selectivity)
+        guard fetched <= index.graph.header.count / 4,
+              let efSearch = index.calibration.unfiltered.efSearch(recall: 1 - overfetchCare * (1 - recall), k: fetched)
+        else { return nil }
+        return overfetch(fetched: fetched, efSearch: efSearch, facts, index)
+    }
+
+    /// The same with given settings; `nil` without a filter.
+    static func overfetch(fetched: Int, efSearch: Int, _ facts: SearchFacts, _ index: SearchFacts.Graph) -> SearchPlan? {
+        guard let matching = facts.matchingCount else { return nil }
+        return .overfetch(
+            fetched: fetched, efSearch: efSearch, tail: index.tailCount, matching: matching,
+            recall: index.calibration.unfiltered.recall(efSearch: efSearch, k: fetched))
     }
 
     /// All ways to search a graph index, priced, with those that do not reach the recall and why.
-    ///
-    /// To look for more without the filter and to drop what does not match is none of them. Where nine in ten match, it takes 0.65 to 1.07
-    /// of the time of a walk that tests on its way on 100,000 MiniLM vectors, 0.4 to 0.85 on 200,000 of SIFT, some microseconds less.
-    /// But it does not know whether what matches is near: where seven in ten match and lie on one side, it does not reach a recall of 0.95
-    /// on either set with three times as many for k of 1 and 10, and takes 1.3 to 2.9 times as long for 100.
     static func alternatives(_ request: SearchRequest, _ facts: SearchFacts, _ index: SearchFacts.Graph) -> [PricedPlan] {
         let costs = CostModel(facts, index), recall = request.recall ?? defaultRecall
         let compared = facts.matchingCount ?? facts.liveCount
         let isFiltered = compared < facts.liveCount
-        var plans = [PricedPlan(plan: exact(facts), microseconds: isFiltered ? costs.exact : costs.sequential)]
+        var plans = [PricedPlan(plan: exact(facts), microseconds: costs.exact(k: request.k))]
         if costs.hasCodes, !request.isOpenEnded {
             let found = precision(recall: recall).recall
             plans.append(PricedPlan(
                 plan: .codes(compared: compared, tail: index.tailCount, recall: found), microseconds: costs.codes(k: request.k),
                 refusal: recall > found ? "finds about \(found) of them, less than is asked for" : nil))
         }
+        if request.efSearch == nil, let overfetch = overfetch(request, facts, index) {
+            plans.append(priced(overfetch, request, facts))
+            if facts.shortfallShare > mostShortfalls { plans[plans.count - 1].refusal = "too few match around the queries, as earlier searches have shown" }
+        }
         if let walk = request.efSearch.map({ graph($0, request, facts, index) }) ?? walk(request, facts, index) {
             let microseconds = costs.walk(efSearch: walk.efSearch, k: request.k)
-            let scan = plans.filter { $0.refusal == nil }.map(\.microseconds).min() ?? .infinity
+            let scan = plans.filter { $0.refusal == nil && $0.plan.kind != "overfetch" }.map(\.microseconds).min() ?? .infinity
             let isUncertain = isFiltered && request.efSearch == nil && Self.certainty * microseconds > scan
             plans.append(PricedPlan(
                 plan: walk, microseconds: microseconds,
@@ -242,6 +293,7 @@ extension SearchPlan {
         case .exact: "exact"
         case .codes: "codes"
         case .hnsw: "hnsw"
+        case .overfetch: "overfetch"
         case .ivfpq: "ivfpq"
         }
     }
@@ -250,7 +302,7 @@ extension SearchPlan {
     var tail: Int {
         switch self {
         case .exact: 0
-        case .codes(_, let tail, _), .hnsw(_, let tail, _, _), .ivfpq(_, _, let tail, _, _): tail
+        case .codes(_, let tail, _), .hnsw(_, let tail, _, _), .overfetch(_, _, let tail, _, _), .ivfpq(_, _, let tail, _, _): tail
         }
     }
 
@@ -260,19 +312,21 @@ extension SearchPlan {
         switch (facts.index, plan) {
         case (.graph(let graph), .exact):
             let costs = CostModel(facts, graph)
-            return PricedPlan(plan: plan, microseconds: matching < facts.liveCount ? costs.exact : costs.sequential)
+            return PricedPlan(plan: plan, microseconds: costs.exact(k: request.k))
         case (.graph(let graph), .codes): return PricedPlan(plan: plan, microseconds: CostModel(facts, graph).codes(k: request.k))
         case (.graph(let graph), .hnsw(let efSearch, _, _, _)):
             return PricedPlan(plan: plan, microseconds: CostModel(facts, graph).walk(efSearch: efSearch, k: request.k))
+        case (.graph(let graph), .overfetch(let fetched, let efSearch, _, _, _)):
+            return PricedPlan(plan: plan, microseconds: CostModel(facts, graph).overfetch(fetched: fetched, efSearch: efSearch, k: request.k))
         case (.lists(let lists), .ivfpq(let nprobe, let refineFactor, _, _, _)):
             let row = lists.kernels.sequentialRow
             return PricedPlan(plan: plan, microseconds: lists.cost(nprobe: nprobe, refineFactor: refineFactor, k: request.k) * row / 1000)
         case (.lists(let lists), _):
             let costs = CostModel(kernels: lists.kernels, liveCount: facts.liveCount, matchingCount: matching)
-            return PricedPlan(plan: plan, microseconds: matching < facts.liveCount ? costs.exact : costs.sequential)
+            return PricedPlan(plan: plan, microseconds: costs.exact(k: request.k))
         case (nil, _), (.graph, _):
             let costs = CostModel(kernels: facts.kernels, liveCount: facts.liveCount, matchingCount: matching)
-            return PricedPlan(plan: plan, microseconds: matching < facts.liveCount ? costs.exact : costs.sequential)
+            return PricedPlan(plan: plan, microseconds: costs.exact(k: request.k))
         }
     }
 }

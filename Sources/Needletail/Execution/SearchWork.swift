@@ -11,6 +11,8 @@ struct SearchWork: Sendable {
     var indexMicroseconds = 0.0, tailMicroseconds = 0.0, exactMicroseconds = 0.0
     /// Whether a walk gave up, so that a scan had to follow.
     var gaveUp = false
+    /// Whether too few of the neighbours that were looked for without the filter match, so that another search had to follow.
+    var fellShort = false
 
     /// Runs a part, and adds its time where that is wanted.
     @inline(__always)

@@ -50,14 +50,14 @@ final class GraphIndex: Sendable {
             statistics: &statistics)
     }
 
-    /// The `k` nearest of those that pass a filter and that the graph covers, ascending; nothing where the walk has made `budget`
-    /// hops before it was done.
+    /// The `k` nearest of those that pass a filter and that the graph covers, ascending; nothing where the walk has reached
+    /// its limit before it was done.
     func walk(
-        _ query: UnsafeBufferPointer<Float>, k: Int, efSearch: Int, allowed: UnsafeBufferPointer<UInt64>, strategy: HNSWFilterStrategy, budget: Int?,
+        _ query: UnsafeBufferPointer<Float>, k: Int, efSearch: Int, allowed: UnsafeBufferPointer<UInt64>, limit: HNSWWalkLimit,
         _ statistics: inout HNSWStatistics
     ) -> [Neighbor] {
         graph.search(
-            query, k: k, ef: efSearch, allowed: allowed, strategy: strategy, budget: budget, scratch: scratches, statistics: &statistics)
+            query, k: k, ef: efSearch, allowed: allowed, strategy: .all, limit: limit, scratch: scratches, statistics: &statistics)
     }
 
     /// The `k` nearest of some slots, which the graph must cover, or of all that are not deleted, compared by codes first.

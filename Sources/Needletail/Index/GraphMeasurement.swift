@@ -19,8 +19,8 @@ struct GraphMeasurement {
     private static let leastIsolation = 0.5
     /// Beyond it, longer searches tell nothing more.
     private static let enoughRecall = 0.998
-    /// Records that filtered searches are measured with.
-    private static let filteredQueryCount = 150
+    /// The same of filtered searches.
+    private static func filteredQueryCount(k: Int) -> Int { k == 1 ? 700 : k == 10 ? 200 : 100 }
 
     /// The recall of each setting of the ladder, rather too low than too high; `nil` where `isWanted` said no.
     func points(_ isWanted: (_ done: Int, _ total: Int) -> Bool) -> [HNSWHeader.CalibrationPoint]? {
@@ -40,8 +40,7 @@ struct GraphMeasurement {
         for (position, setting) in settings.enumerated() {
             guard isWanted(position + 1, total) else { return nil }
             if let last = points.last, last.k == setting.k, last.recall > Self.enoughRecall { continue }
-            let recall = recall(setting.k, setting.efSearch, sample, scratches)
-            points.append(HNSWHeader.CalibrationPoint(k: setting.k, efSearch: setting.efSearch, recall: recall))
+            points.append(point(setting.k, setting.efSearch, sample, scratches))
         }
         for (position, selectivity) in GraphCalibration.selectivities.enumerated() {
             guard isWanted(settings.count + 1 + position, total) else { return nil }
@@ -50,14 +49,14 @@ struct GraphMeasurement {
             let greatest = Double(filter.count) * selectivity / 4
             let ladders = Calibration.graphK.map { k in (k: k, ladder: GraphCalibration.filteredLadder(k: k).filter { Double($0) <= greatest }) }
                 .filter { $0.ladder.count > 1 }
-            guard let deepest = ladders.last?.k else { break }
+            if ladders.isEmpty { break }
             filter.withWords { words in
-                let filtered = sample.filtered(words, table, schema, k: deepest, queryCount: Self.filteredQueryCount, threads: threads)
                 for (k, ladder) in ladders {
+                    let filtered = sample.filtered(words, table, schema, k: k, queryCount: Self.filteredQueryCount(k: k), threads: threads)
                     for efSearch in ladder {
-                        let recall = recall(k, efSearch, filtered, scratches, allowed: words, selectivity)
-                        points.append(HNSWHeader.CalibrationPoint(k: k, efSearch: efSearch, recall: recall, selectivity: selectivity))
-                        if recall > Self.enoughRecall { break }
+                        let point = point(k, efSearch, filtered, scratches, allowed: words, selectivity)
+                        points.append(point)
+                        if point.recall > Self.enoughRecall { break }
                     }
                 }
             }
@@ -65,16 +64,17 @@ struct GraphMeasurement {
         return isWanted(total, total) ? points : nil
     }
 
-    private func recall(
+    /// What searches with a setting find, and how many nodes they expand for it.
+    private func point(
         _ k: Int, _ efSearch: Int, _ sample: RecallSample, _ scratches: HNSWScratchPool,
-        allowed: UnsafeBufferPointer<UInt64>? = nil, _ selectivity: Double = 1
-    ) -> Double {
-        let strategy = CostModel.strategy(hasNeighborCodes: graph.header.quantization == .rabitq, selectivity: selectivity)
+        allowed: UnsafeBufferPointer<UInt64>? = nil, _ selectivity: Double? = nil
+    ) -> HNSWHeader.CalibrationPoint {
         // Bitmaps are constant while it measures.
         nonisolated(unsafe) let allowed = allowed
         let found = Atomic<Int>(0)
         let squares = Atomic<Int>(0)
         let wanted = Atomic<Int>(0)
+        let hops = Atomic<Int>(0)
         let dimension = sample.dimension, askedCount = min(Self.queryCount(k: k), sample.slots.count)
         sample.queries.withUnsafeBufferPointer { queries in
             // Each call reads what it shares, and adds to atomic numbers.
@@ -82,6 +82,7 @@ struct GraphMeasurement {
             let next = Atomic<Int>(0)
             DispatchQueue.concurrentPerform(iterations: min(threads, askedCount)) { _ in
                 var statistics = HNSWStatistics()
+                defer { hops.add(statistics.hops, ordering: .relaxed) }
                 while true {
                     let number = next.add(1, ordering: .relaxed).oldValue
                     guard number < askedCount else { return }
@@ -92,7 +93,7 @@ struct GraphMeasurement {
                     guard let farthest = exact.last?.distance else { continue }
                     // Deleted slots need no leaving out: none is linked.
                     let neighbors = graph.search(
-                        query, k: k, ef: efSearch, allowed: allowed, strategy: allowed == nil ? nil : strategy, scratch: scratches,
+                        query, k: k, ef: efSearch, allowed: allowed, strategy: allowed == nil ? nil : .all, scratch: scratches,
                         statistics: &statistics)
                     // Of several that are equally far away, each is as good as the other.
                     let hits = min(neighbors.count { $0.distance <= farthest }, exact.count)
@@ -103,11 +104,14 @@ struct GraphMeasurement {
             }
         }
         let (hits, total, queryCount) = (Double(found.load(ordering: .relaxed)), Double(wanted.load(ordering: .relaxed)), Double(askedCount))
-        guard total > 0 else { return 1 }
+        var point = HNSWHeader.CalibrationPoint(k: k, efSearch: efSearch, recall: 1, selectivity: selectivity)
+        guard total > 0 else { return point }
+        point.hops = max(Double(hops.load(ordering: .relaxed)) / queryCount, 1)
         // Other queries than these are to find as much as was promised: hence less by two standard errors of the mean, but not by more than
         // half of what was missed, which so few queries tell only roughly.
         let recall = hits / total, mean = hits / queryCount
         let variance = max(Double(squares.load(ordering: .relaxed)) / queryCount - mean * mean, 0)
-        return max(0, recall - min(2 * (variance / queryCount).squareRoot() * queryCount / total, (1 - recall) / 2))
+        point.recall = max(0, recall - min(2 * (variance / queryCount).squareRoot() * queryCount / total, (1 - recall) / 2))
+        return point
     }
 }

@@ -117,20 +117,25 @@ struct RecallSample: @unchecked Sendable {
     }
 
     /// A part of the sample, with the nearest of those slots that a bitmap allows.
+    ///
+    /// Those are among the nearest of all that are known already, if there are enough; only for other queries are they looked for.
     func filtered(_ allowed: UnsafeBufferPointer<UInt64>, _ table: TableSnapshot, _ schema: Schema, k: Int, queryCount: Int, threads: Int) -> RecallSample {
-        let chosen = stride(from: 0, to: slots.count, by: max(1, slots.count / max(queryCount, 1))).map { $0 }
-        let queries = chosen.flatMap { self.queries[$0 * dimension ..< ($0 + 1) * dimension] }
+        let chosen = Array(stride(from: 0, to: slots.count, by: max(1, slots.count / max(queryCount, 1))))
+        func isAllowed(_ slot: UInt32) -> Bool { allowed[Int(slot >> 6)] >> UInt64(slot & 63) & 1 == 1 }
+        var truth = chosen.map { Array(self.truth[$0].lazy.filter { isAllowed($0.slot) }.prefix(k)) }
+        let missing = truth.indices.filter { truth[$0].count < k }
         let flat = FlatIndex(
             vectors: table.vectors, dimension: dimension, metric: schema.metric.indexMetric, element: schema.element.indexElement)
-        var truth = queries.withUnsafeBufferPointer {
-            flat.search(batch: $0, count: chosen.count, k: k + 1, allowed: allowed, threads: threads)
+        let found = missing.flatMap { queries[chosen[$0] * dimension ..< (chosen[$0] + 1) * dimension] }.withUnsafeBufferPointer {
+            flat.search(batch: $0, count: missing.count, k: k + 1, allowed: allowed, threads: threads)
         }
-        let slots = chosen.map { self.slots[$0] }
-        for (position, slot) in slots.enumerated() {
-            truth[position].removeAll { Int($0.slot) == slot }
-            truth[position] = Array(truth[position].prefix(k))
+        for (position, neighbors) in zip(missing, found) {
+            let own = slots[chosen[position]]
+            truth[position] = Array(neighbors.lazy.filter { Int($0.slot) != own }.prefix(k))
         }
-        return RecallSample(slots: slots, queries: queries, truth: truth, dimension: dimension)
+        return RecallSample(
+            slots: chosen.map { slots[$0] }, queries: chosen.flatMap { queries[$0 * dimension ..< ($0 + 1) * dimension] }, truth: truth,
+            dimension: dimension)
     }
 }
 

@@ -35,22 +35,28 @@ extension Collection {
     /// - Parameters:
     ///   - plan: The way and its settings; what else it says, as its recall, is found out anew. One that the collection's index does
     ///     not offer is an error.
+    ///   - verify: Compare what it finds with what an exact search finds.
     ///   - vector, k, filter: As of ``search(near:k:where:select:recall:efSearch:nprobe:refineFactor:exact:threads:)``.
     /// - Throws: As that search.
     public func explain(
-        near vector: [Float], k: Int = 10, where filter: Filter? = nil, following plan: SearchPlan
+        near vector: [Float], k: Int = 10, where filter: Filter? = nil, following plan: SearchPlan, verify: Bool = false
     ) throws(NeedletailError) -> Explanation {
         var request = SearchRequest(k: k, isExact: false, threads: 1)
         switch plan {
         case .exact: request.isExact = true
         case .codes: break
         case .hnsw(let efSearch, _, _, _): request.efSearch = efSearch
+        case .overfetch(let fetched, let efSearch, _, _, _):
+            // Neither has anything to do with k by itself.
+            for setting in [fetched, efSearch] where !IndexDescription.possibleEfSearch.contains(setting) {
+                throw NeedletailError(.invalidArgument, "a search for \(setting) neighbours is not possible", actual: setting)
+            }
         case .ivfpq(let nprobe, let refineFactor, _, _, _): (request.nprobe, request.refineFactor) = (nprobe, refineFactor)
         }
         try request.validate()
         try check(query: vector)
-        var explainer = try Explainer(self, request, filter, runs: true, kind: plan.kind)
-        try explainer.run(vector, verifies: false, compares: false)
+        var explainer = try Explainer(self, request, filter, runs: true, following: plan)
+        try explainer.run(vector, verifies: verify, compares: false)
         return explainer.explanation
     }
 }
@@ -87,9 +93,9 @@ private struct Explainer {
         case sampled = "estimated from a sample of records"
     }
 
-    /// - Parameter kind: Of the plan that is wanted, where it is not the best one that is.
+    /// - Parameter given: The plan that is wanted, where it is not the best one that is.
     init(
-        _ collection: Collection, _ request: SearchRequest, _ filter: Filter?, runs: Bool, kind: String? = nil
+        _ collection: Collection, _ request: SearchRequest, _ filter: Filter?, runs: Bool, following given: SearchPlan? = nil
     ) throws(NeedletailError) {
         self.collection = collection
         self.request = request
@@ -104,7 +110,8 @@ private struct Explainer {
         var selectivity = Selectivity(exactly: 1), source = FilterKnowledge.evaluated
         if let filter {
             if let known = view.filters.slots(of: filter) {
-                (facts.matchingCount, facts.failureShare, source) = (known.count, known.failureShare, .cached)
+                (facts.matchingCount, source) = (known.count, .cached)
+                (facts.failureShare, facts.shortfallShare) = (known.walks.failureShare, known.overfetches.failureShare)
                 selectivity = Selectivity(exactly: Double(known.count) / Double(max(live, 1)))
             } else if runs {
                 let start = ContinuousClock.now
@@ -123,11 +130,19 @@ private struct Explainer {
         plan = request.isExact
             ? .exact(compared: facts.matchingCount ?? live) : try SearchPlan.choose(request, facts, collection: collection.name)
         planningMicroseconds = (ContinuousClock.now - start) / .microseconds(1)
-        if let kind, plan.kind != kind {
-            guard case .graph(let graph) = index, let wanted = SearchPlan.alternatives(request, facts, graph).first(where: { $0.plan.kind == kind }) else {
+        if let given, plan.kind != given.kind || given.kind == "overfetch" {
+            var wanted: SearchPlan?
+            if case .graph(let graph) = index {
+                if case .overfetch(let fetched, let efSearch, _, _, _) = given {
+                    wanted = SearchPlan.overfetch(fetched: fetched, efSearch: max(efSearch, fetched), facts, graph)
+                } else {
+                    wanted = SearchPlan.alternatives(request, facts, graph).first { $0.plan.kind == given.kind }?.plan
+                }
+            }
+            guard let wanted else {
                 throw NeedletailError(.invalidArgument, "collection '\(collection.name)' has no index that offers such a plan: follow one of those that an explanation names")
             }
-            plan = wanted.plan
+            plan = wanted
         }
         chosen = SearchPlan.priced(plan, request, facts)
     }
@@ -234,6 +249,8 @@ private struct Explainer {
             (name, detail) = ("scan by codes", "\(NumberText.counted(compared, "record")) by signs, of these the near ones by SQ8 codes, the nearest in full precision")
         case .hnsw(let efSearch, _, let matching, _):
             (name, detail) = ("walk of the graph", "hnsw, efSearch \(efSearch)" + (matching == nil ? "" : ", the filter tested on the way"))
+        case .overfetch(let fetched, let efSearch, _, _, _):
+            (name, detail) = ("walk of the graph for more", "hnsw, efSearch \(efSearch), \(NumberText.count(fetched)) without the filter, of which those that match are kept")
         case .ivfpq(let nprobe, let refineFactor, _, let matching, _):
             (name, detail) = ("scan of lists", "ivfpq, nprobe \(nprobe), refineFactor \(refineFactor)" + (matching == nil ? "" : ", the filter tested on the way"))
         }
@@ -256,6 +273,7 @@ private struct Explainer {
             actual.byteCount += work.lists.codes * lists.rowByteCount
         }
         if work.gaveUp { actual.remark = "the walk found too little near the query and was given up for a scan by codes" }
+        else if work.fellShort { actual.remark = "too few of those found match, and a search with the filter followed" }
         else if work.exactRows > 0, chosen.plan.kind != "exact" { actual.remark = "it came up short, and all were compared" }
         return actual
     }

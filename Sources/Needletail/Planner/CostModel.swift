@@ -8,10 +8,11 @@ import NeedletailIndex
 /// - *exact*: a full-precision row for each record that matches; where a third of all match, all rows in sequence are as fast.
 /// - *codes*: a code of one bit a dimension for each record that matches, an SQ8 code for the few that pass, a row for the fewer
 ///   that remain. What passes grows with the logarithm of the number of records, since the threshold falls as the scan goes on.
+/// - *over-fetch*: a walk without a filter for more neighbours, and where too few of them match, the cheapest of the others.
 /// - *walk*: the nodes that a walk expands are the `efSearch` that match and those between them that do not, `efSearch` ÷
 ///   selectivity in all, as long as what matches lies everywhere; where it does not, the walk spends its budget and a scan follows.
 /// `Benchmarks/run plan` tells how near they come: scans within a third, walks within a factor of two.
-package struct CostModel: Sendable, Equatable {
+package struct CostModel: Sendable {
     var kernels: KernelCosts
     /// Records in all, and those that match.
     var liveCount: Int
@@ -22,10 +23,13 @@ package struct CostModel: Sendable, Equatable {
     var hasCodes: Bool
     var hasSigns: Bool
     var hasNeighborCodes: Bool
-    /// The share of walks with this filter that gave up.
+    /// The share of walks with this filter that gave up, and of searches for more that found too few that match.
     var failureShare: Double
+    var shortfallShare = 0.0
     /// Of the vectors.
     var dimension: Int
+    /// What walks were counted to take, if they were.
+    var effort: GraphEffort?
 
     init(_ facts: SearchFacts, _ index: SearchFacts.Graph) {
         self.init(
@@ -33,6 +37,8 @@ package struct CostModel: Sendable, Equatable {
             tailCount: index.tailCount, hasCodes: index.graph.hasCodes, hasSigns: index.graph.signs != nil,
             hasNeighborCodes: index.graph.header.quantization == .rabitq, failureShare: facts.failureShare,
             dimension: index.graph.header.dimension)
+        shortfallShare = facts.shortfallShare
+        effort = index.calibration.effort
     }
 
     package init(
@@ -53,13 +59,12 @@ package struct CostModel: Sendable, Equatable {
     /// The share of records that match.
     var selectivity: Double { liveCount == 0 ? 1 : min(1, max(Double(matchingCount) / Double(liveCount), 1e-9)) }
 
-    /// Comparing all that match in full precision.
-    package var exact: Double {
-        min(Double(matchingCount) * kernels.row, Double(liveCount) * kernels.sequentialRow * 1.1) / 1000
+    /// Comparing all that match in full precision; where all do, one after another.
+    package func exact(k: Int) -> Double {
+        let sequential = Double(liveCount) * kernels.sequentialRow
+        let rows = matchingCount < liveCount ? min(Double(matchingCount) * kernels.row, sequential * 1.1) : sequential
+        return (rows + keeping(k: k, of: Double(matchingCount))) / 1000
     }
-
-    /// Comparing all records, one after another.
-    package var sequential: Double { Double(liveCount) * kernels.sequentialRow / 1000 }
 
     /// The tail, which every search through an index compares.
     var tail: Double { Double(tailCount) * selectivity * kernels.row / 1000 }
@@ -68,7 +73,7 @@ package struct CostModel: Sendable, Equatable {
     package func codes(k: Int) -> Double {
         guard hasCodes else { return .infinity }
         let kept = min(Double(CodeScanPrecision.standard.keptCount(k: k)), Double(matchingCount)), matching = Double(matchingCount)
-        var cost = kernels.search + kept * kernels.row * 2
+        var cost = kernels.search + kept * kernels.row * 2 + keeping(k: Int(kept), of: matching)
         if hasSigns, matchingCount >= HNSWGraph.leastForSigns {
             let passing = min(matching, 2 * kept + 6 * kept * log(max(matching / kept, 1)))
             cost += matching * kernels.sign + passing * kernels.code
@@ -78,41 +83,54 @@ package struct CostModel: Sendable, Equatable {
         return cost / 1000 + tail
     }
 
-    /// Hops that a walk is expected to make. It looks as far as the k-th nearest by all means, whatever `efSearch` is; for few
-    /// neighbours, it makes sure of them.
+    /// Hops that a walk is expected to make: as were counted. Where they were not: it looks as far as the k-th nearest by all means,
+    /// whatever `efSearch` is; for few neighbours, it makes sure of them.
     func hops(efSearch: Int, k: Int) -> Double {
+        if let effort { return min(effort.hops(efSearch: efSearch, k: k, selectivity: selectivity), Double(liveCount)) }
         let nodes = max(Double(efSearch), 2.5 * Double(k)) + (k < 10 ? 2 * Double(10 - k) : 0)
         return min(nodes / selectivity, Double(liveCount))
     }
 
-    /// Nanoseconds of a hop. By neighbour codes, those that a filter leaves out are passed over, and more are queued for each that is not.
-    private var hop: Double { hasNeighborCodes ? kernels.blockHop * (1 + min(0.2 / selectivity, 4)) : kernels.rowHop }
+    /// Nanoseconds of a hop, amid others: with the queue and the pool, and memory that is farther away than where it was measured.
+    private var hop: Double { hasNeighborCodes ? 1.5 * kernels.blockHop : 1.3 * kernels.rowHop }
 
-    /// Hops after which a walk gives up: as many as cost what the scan does that follows, but not below twice what is expected.
-    package func budget(efSearch: Int, k: Int) -> Int? {
-        guard hasNeighborCodes else { return nil }
-        let fallback = min(codes(k: k), exact) * 1000 / hop
-        return Int(max(fallback, 2 * hops(efSearch: efSearch, k: k))) + 32
+    /// When a walk gives up: after as many hops as cost what the scan does that follows, but not below twice what is expected; and before
+    /// where so little matches around it that it would come to as many.
+    package func limit(efSearch: Int, k: Int) -> HNSWWalkLimit {
+        let fallback = min(codes(k: k), exact(k: k)) * 1000 / hop, expected = hops(efSearch: efSearch, k: k)
+        let most = max(fallback, 2 * expected) + 32
+        return HNSWWalkLimit(hops: Int(most), leastRate: selectivity * expected / most)
     }
 
-    /// How a walk goes about the filter. Without neighbour codes, two hops are better where few match, but not so few that they
-    /// fall apart.
-    var strategy: HNSWFilterStrategy { Self.strategy(hasNeighborCodes: hasNeighborCodes, selectivity: selectivity) }
-
-    static func strategy(hasNeighborCodes: Bool, selectivity: Double) -> HNSWFilterStrategy {
-        !hasNeighborCodes && selectivity > 0.03 && selectivity < 0.15 ? .twoHops : .all
+    /// Nanoseconds of keeping the k nearest of so many: each that is for a time.
+    private func keeping(k: Int, of count: Double) -> Double {
+        let kept = min(Double(k), count)
+        return kept == 0 ? 0 : 50 * kept * (1 + log(count / kept))
     }
 
     /// A walk through the graph, and what follows where it gives up.
     package func walk(efSearch: Int, k: Int) -> Double {
         let hops = hops(efSearch: efSearch, k: k)
-        // The query is rotated for neighbour codes.
-        let start = kernels.search + (hasNeighborCodes ? 6.5 * Double(dimension) : 0)
-        // Within two hops, several lists of rows are compared.
-        let own = start + (strategy == .twoHops ? 8 * hops * selectivity : hops) * hop
-        guard hasNeighborCodes, let budget = budget(efSearch: efSearch, k: k) else { return own / 1000 + tail }
-        let failing = (start + Double(budget) * hop) / 1000 + min(codes(k: k), exact)
-        return (1 - failureShare) * own / 1000 + failureShare * failing + tail
+        // The upper levels are gone through; for neighbour codes, the query is rotated.
+        let start = 4 * kernels.search + (hasNeighborCodes ? 6.5 * Double(dimension) : 0)
+        let own = start + hops * hop + 1.5 * Double(k) * kernels.row
+            + keeping(k: k, of: hops)
+        guard failureShare > 0 else { return own / 1000 + tail }
+        // It is seen after some hops that what matches is elsewhere.
+        var failing = start
+        let limit = limit(efSearch: efSearch, k: k)
+        failing += min(Double(limit.hops), 8 / max(limit.leastRate, 1e-9)) * hop
+        let fallback = failing / 1000 + min(codes(k: k), exact(k: k))
+        return (1 - failureShare) * own / 1000 + failureShare * fallback + tail
+    }
+
+    /// A walk without the filter for more neighbours, of which what does not match is dropped; and what follows where that is too much.
+    package func overfetch(fetched: Int, efSearch: Int, k: Int) -> Double {
+        var plain = self
+        plain.matchingCount = liveCount
+        plain.failureShare = 0
+        let retry = min(codes(k: k), exact(k: k), walk(efSearch: max(efSearch, k), k: k))
+        return plain.walk(efSearch: efSearch, k: fetched) - plain.tail + tail + shortfallShare * retry
     }
 }
 

@@ -11,22 +11,25 @@ struct GraphCalibration: Sendable {
     let unfiltered: Calibration
     /// Measured with records, as the curves under filters were.
     private let records: Calibration
+    /// What searches take; `nil` for an index of an earlier build.
+    let effort: GraphEffort?
     /// By falling selectivity.
     private let filtered: [(selectivity: Double, curves: [Calibration.Curve])]
 
     /// The shares of records that filters are measured for.
-    static let selectivities = [0.5, 0.2, 0.05]
+    static let selectivities = [0.5, 0.2, 0.1, 0.05]
     /// The `efSearch` that they are measured at, for so many neighbours.
     static func filteredLadder(k: Int) -> [Int] {
         switch k {
         case 1: [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128]
         case 10: [10, 16, 24, 32, 48, 64, 96, 128, 192, 256]
-        default: [100, 140, 190, 256, 384, 512]
+        default: [100, 160, 220, 250, 280, 320, 384, 512]
         }
     }
 
     init(_ points: [HNSWHeader.CalibrationPoint], queries: [HNSWHeader.CalibrationPoint] = []) {
         records = Calibration(points.filter { $0.selectivity == nil })
+        effort = GraphEffort(points)
         unfiltered = queries.isEmpty ? records : Calibration(queries)
         filtered = Set(points.compactMap(\.selectivity)).sorted(by: >).map { selectivity in
             (selectivity, Calibration(points.filter { $0.selectivity == selectivity }).curves)
@@ -54,9 +57,11 @@ struct GraphCalibration: Sendable {
     /// Between two k it is interpolated. Where few match, none was measured for many neighbours; and of one neighbour the records that are
     /// asked with are too few to tell high recalls apart: there, what ten take is enough.
     private func factor(recall: Double, k: Double, selectivity: Double) -> Double? {
-        guard let ten = factor(recall: recall, measuredAt: 10, selectivity: selectivity) else { return nil }
+        let ten = factor(recall: recall, measuredAt: 10, selectivity: selectivity)
         if k == 10 { return ten }
         let other = factor(recall: recall, measuredAt: k < 10 ? 1 : 100, selectivity: selectivity)
+        if k == 1, let other { return other }
+        guard let ten else { return nil }
         let isMeasured = filtered.contains { $0.curves.contains { $0.k == 100 } }
         guard let other = other ?? (k < 10 || !isMeasured ? ten : nil) else { return nil }
         return ten * pow(other / ten, min(abs(log10(k / 10)), 1))
@@ -68,7 +73,8 @@ struct GraphCalibration: Sendable {
         var above = (selectivity: 1.0, factor: 1.0)
         for (known, curves) in filtered {
             guard let curve = curves.first(where: { $0.k == k }) else { break }
-            guard let setting = curve.setting(recall: recall) else { return nil }
+            // Where fewer match, longer walks were not measured, since nobody takes them: then what more of them take.
+            guard let setting = curve.setting(recall: recall) else { return above.selectivity < 1 ? above.factor : nil }
             let factor = setting / plain
             guard selectivity < known else {
                 let share = log(selectivity / above.selectivity) / log(known / above.selectivity)

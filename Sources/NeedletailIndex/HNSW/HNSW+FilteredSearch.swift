@@ -4,7 +4,7 @@ import NeedletailStorage
 /// How a search goes about a filter.
 package enum HNSWFilterStrategy: String, Sendable, CaseIterable {
     /// Goes through all nodes as without a filter, and keeps those that pass in a pool of their own: ends when no node is
-    /// left that is nearer than the worst of `ef` that pass.
+    /// left within the reach of the `k`-th that passes (``SearchExtent``), or nearer than the worst of `ef`.
     case all
     /// Goes through nodes that pass alone: in place of a neighbour that does not, its own neighbours are looked at
     /// (ACORN-1, arXiv 2403.04871), so that distances are computed of slots that pass alone.
@@ -31,7 +31,7 @@ extension HNSWGraph {
 
     func filteredSearch(
         _ query: UnsafeBufferPointer<Float>, k: Int, ef: Int, allowed: UnsafeBufferPointer<UInt64>?, deleted: UnsafeBufferPointer<UInt64>?,
-        mask: SlotMask, strategy: HNSWFilterStrategy?, budget: Int?, scratch pool: HNSWScratchPool, statistics: inout HNSWStatistics
+        mask: SlotMask, strategy: HNSWFilterStrategy?, limit: HNSWWalkLimit?, scratch pool: HNSWScratchPool, statistics: inout HNSWStatistics
     ) -> [Neighbor] {
         let passing = mask.isFull ? header.count : mask.cardinality(count: header.count)
         guard passing > 0, let base = query.baseAddress else { return [] }
@@ -43,10 +43,10 @@ extension HNSWGraph {
         }
         // Most hops that a walk may make, and what comes back where it gives up: nothing, if it is the caller who has set a limit, else
         // what comparing all finds.
-        let limit = budget.map { max($0, 1) } ?? .max
+        let hopLimit = limit.map { max($0.hops, 1) } ?? .max
         func compared() -> [Neighbor] {
-            if budget != nil {
-                statistics.spentBudgets += 1
+            if limit != nil {
+                statistics.givenUp += 1
                 return []
             }
             statistics.exactFallbacks += 1
@@ -59,40 +59,51 @@ extension HNSWGraph {
         if strategy == .all, usesNeighborCodes(k: k, ef: ef) {
             var extent = SearchExtent(header.reaches ?? [], k: k, ef: ef, selectivity: selectivity)
             let before = statistics.hops
-            extent.budget = min(extent.budget, limit)
+            extent.budget = min(extent.budget, hopLimit)
+            extent.leastRate = Float(limit?.leastRate ?? 0)
             let found = search(base, k: k, extent: extent, allowed: allowed, deleted: deleted, scratch, &statistics)
-            return statistics.hops - before >= limit || found.count < k ? compared() : found
+            return statistics.hops - before >= hopLimit || found.count < k ? compared() : found
         }
         let prepared = prepare(base, scratch)
         var beam = nt_beam()
         beam.allowed = allowed?.baseAddress
         beam.deleted = deleted?.baseAddress
         var isComplete = true
+        // Of what passes, how much a walk keeps in view, and has to find.
+        var kept = ef, wanted = ef
         if strategy == .twoHops {
             isComplete = searchInTwoHops(prepared, ef: ef, mask: mask, selectivity: selectivity, scratch, &beam)
         } else {
-            // As many nodes as `ef` that pass belong to, and half as many again. Where too few of them pass, since those
+            let extent = usesReach(k: k, ef: ef) ? SearchExtent(header.reaches ?? [], k: k, ef: ef) : nil
+            if let extent {
+                beam.reach_count = k
+                beam.reach = extent.reach
+                beam.slack = slackOfCodes
+                (kept, wanted) = (min(extent.budget, passing), k)
+            }
+            if let limit { beam.hop_limit = UInt64(max(limit.hops, 1)) }
+            // As many nodes as those that are kept belong to, and half as many again. Where too few of them pass, since those
             // that do not lie near the query, more.
-            var capacity = Int(1.5 * Double(ef) / selectivity)
+            var capacity = Int(1.5 * Double(kept) / selectivity)
             while true {
                 isComplete = searchAll(
-                    prepared, ef: ef, capacity: min(capacity, header.count), mask: mask, selectivity: selectivity, scratch, &beam)
+                    prepared, kept: kept, capacity: min(capacity, header.count), mask: mask, selectivity: selectivity, scratch, &beam)
+                if beam.hop_limit > 0, beam.hops >= beam.hop_limit { isComplete = false }
                 guard isComplete else { break }
                 let last = beam.pool_count == capacity ? nt_key_distance(beam.pool[capacity - 1]) : .infinity
-                let worst = beam.result_count == ef ? nt_key_distance(beam.results[ef - 1]) : .infinity
                 // Nodes that the pool had no room for may have led to more.
-                if last >= worst || beam.pool_count < capacity || capacity >= header.count { break }
+                if last >= beam.limit(kept: kept) || beam.pool_count < capacity || capacity >= header.count { break }
                 capacity *= 4
-                if isCostly(ef: capacity) || capacity > limit - min(Int(beam.hops), limit) {
+                if isCostly(ef: capacity) || capacity > hopLimit - min(Int(beam.hops), hopLimit) {
                     isComplete = false
                     break
                 }
             }
         }
         statistics.add(beam)
-        // A walk that ran dry before it had found `ef`, though there are as many, has not come to where they are. k come back whenever
+        // A walk that ran dry before it had found as many, though there are, has not come to where they are. k come back whenever
         // k exist.
-        guard isComplete, beam.result_count == ef else { return compared() }
+        guard isComplete, beam.result_count >= wanted else { return compared() }
         return nearest(k, of: beam.results, count: beam.result_count, ef: ef, query: prepared.vector, scratch, &statistics)
     }
 
@@ -118,20 +129,20 @@ extension HNSWGraph {
     /// Neighbours of the node whose own are looked at.
     private static var neighborhood: Int { 8 }
     /// Nodes that must be expected to pass, so that it means something that few do.
-    private static var leastExpected: Double { 10 }
+    private static var leastExpected: Double { 6 }
     /// The share of those that are expected below which what passes is elsewhere.
     private static var apartShare: Double { 0.25 }
 
     /// Goes through all nodes; those that pass end up in the beam's results. False where it does not even begin, since what passes is
     /// elsewhere.
     private func searchAll(
-        _ prepared: nt_traversal_query, ef: Int, capacity: Int, mask: SlotMask, selectivity: Double, _ scratch: HNSWScratch,
+        _ prepared: nt_traversal_query, kept: Int, capacity: Int, mask: SlotMask, selectivity: Double, _ scratch: HNSWScratch,
         _ beam: inout nt_beam
     ) -> Bool {
-        scratch.reserve(pool: capacity, results: ef)
+        scratch.reserve(pool: capacity, results: kept)
         beam.pool = scratch.pool
         beam.results = scratch.results
-        beam.result_capacity = ef
+        beam.result_capacity = kept
         defer { nt_seen_clear(&beam.seen) }
         return withUnsafePointer(to: prepared) { prepared in
             enter(prepared, scratch, &beam)
@@ -175,6 +186,15 @@ extension HNSWGraph {
             pointers: vectors.pointers, blockCount: vectors.blockCount, blockShift: vectors.blockShift, stride: vectors.stride,
             count: header.count)
         return FlatIndex(vectors: covered, dimension: header.dimension, metric: header.metric, element: header.element)
+    }
+}
+
+extension nt_beam {
+    /// The distance beyond which a filtered search of `kept` results expands nothing.
+    fileprivate func limit(kept: Int) -> Float {
+        let worst = result_count == kept ? nt_key_distance(results[kept - 1]) : .infinity
+        guard reach_count > 0, result_count >= reach_count else { return worst }
+        return min(nt_key_distance(results[reach_count - 1]) * reach + slack, worst)
     }
 }
 

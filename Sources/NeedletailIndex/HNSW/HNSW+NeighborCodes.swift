@@ -125,6 +125,7 @@ extension HNSWGraph {
         beam.reach = extent.reach
         beam.slack = slack(reach: extent.reach, query, codes)
         beam.budget = budget
+        beam.least_rate = extent.leastRate
         beam.seen = entered.seen
         beam.allowed = allowed?.baseAddress
         beam.deleted = deleted?.baseAddress
@@ -166,7 +167,11 @@ extension HNSWGraph {
         expanded.sort()
         let count = min(beam.result_count, k + max(4, k / 4))
         scratch.reserve(rescored: count)
-        for i in 0 ..< count { scratch.slots[i] = nt_key_slot(beam.results[i]) }
+        let rowByteCount = min(vectors.stride, 2048)
+        for i in 0 ..< count {
+            scratch.slots[i] = nt_key_slot(beam.results[i])
+            nt_prefetch(vectors.vector(Int(scratch.slots[i])), rowByteCount)
+        }
         let functions = nt_distance_for(header.metric.kernelMetric, header.element.kernelElement).pointee
         var query = query, rows = vectors.rows
         let found = functions.scan_slots(&query, &rows, scratch.slots, count, .infinity, scratch.keys)

@@ -13,14 +13,27 @@ package struct HNSWStatistics: Sendable, Equatable {
     package var rescored = 0
     /// Searches that found too few rows in the graph and compared all that the filter allows.
     package var exactFallbacks = 0
-    /// Walks with a budget of hops that spent it, and gave up.
-    package var spentBudgets = 0
+    /// Walks with a limit that reached it, and gave up.
+    package var givenUp = 0
 
     package init() {}
 
     mutating func add(_ beam: nt_beam) {
         hops += Int(beam.hops)
         distances += Int(beam.distances)
+    }
+}
+
+/// When a walk under a filter gives up, since a scan of what passes would take less time.
+package struct HNSWWalkLimit: Sendable, Equatable {
+    /// After so many hops.
+    package var hops: Int
+    /// Before, by neighbour codes, where of the nodes that it has expanded a smaller share passes, but for a few.
+    package var leastRate: Double
+
+    package init(hops: Int, leastRate: Double = 0) {
+        self.hops = hops
+        self.leastRate = leastRate
     }
 }
 
@@ -36,13 +49,13 @@ extension HNSWGraph {
     ///   - allowed: bit set = slot may be returned; nil: all may. At least `header.count` bits in whole words, as `deleted`.
     ///   - deleted: bit set = slot is left out; nil: none is.
     ///   - strategy: how to go about them; nil: as costs least.
-    ///   - budget: under a filter, hops after which the search gives up and returns nothing; so it does where it sees that what passes
-    ///     is not where the query is. Nil: it compares all that pass then.
+    ///   - limit: under a filter, when the search gives up and returns nothing; so it does where it sees that what passes is not where
+    ///     the query is. Nil: it compares all that pass then.
     ///   - statistics: added to.
     package func search(
         _ query: UnsafeBufferPointer<Float>, k: Int, ef: Int,
         allowed: UnsafeBufferPointer<UInt64>? = nil, deleted: UnsafeBufferPointer<UInt64>? = nil, strategy: HNSWFilterStrategy? = nil,
-        budget: Int? = nil, scratch pool: HNSWScratchPool, statistics: inout HNSWStatistics
+        limit: HNSWWalkLimit? = nil, scratch pool: HNSWScratchPool, statistics: inout HNSWStatistics
     ) -> [Neighbor] {
         precondition(query.count == header.dimension, "a query has the index's dimension")
         guard k > 0, let base = query.baseAddress, header.entrySlot != nil else { return [] }
@@ -50,7 +63,7 @@ extension HNSWGraph {
         let mask = SlotMask(allowed: allowed, deleted: deleted, count: header.count)
         if !mask.isFull || isCostly(ef: ef) {
             return filteredSearch(
-                query, k: k, ef: ef, allowed: allowed, deleted: deleted, mask: mask, strategy: strategy, budget: budget, scratch: pool, statistics: &statistics)
+                query, k: k, ef: ef, allowed: allowed, deleted: deleted, mask: mask, strategy: strategy, limit: limit, scratch: pool, statistics: &statistics)
         }
         let scratch = pool.take()
         defer { pool.giveBack(scratch) }

@@ -53,9 +53,12 @@ package struct HNSWHeader: Codable, Sendable, Equatable {
         package var recall: Double
         /// The share of slots that a filter let through; nil where there was none.
         package var selectivity: Double?
+        /// Nodes that a search expanded on average; nil where that was not counted.
+        package var hops: Double?
 
-        package init(k: Int, efSearch: Int, recall: Double, selectivity: Double? = nil) {
+        package init(k: Int, efSearch: Int, recall: Double, selectivity: Double? = nil, hops: Double? = nil) {
             self.selectivity = selectivity
+            self.hops = hops
             self.k = k
             self.efSearch = efSearch
             self.recall = recall

@@ -10,6 +10,9 @@ struct SearchExtent {
     var reach: Float
     /// Nodes that it expands, or keeps in its pool, at most.
     var budget: Int
+    /// By neighbour codes, and under a filter: of the nodes that it has expanded, the share that must pass, but for a few; else what
+    /// passes is not where the query is, and the search gives up with nothing.
+    var leastRate: Float = 0
 
     /// The most nodes that a search by neighbour codes keeps in its unsorted queue; one that looks farther goes by SQ8 codes alone.
     static let largestEf = 4096

@@ -55,6 +55,7 @@ struct Benchmark: Sendable {
     private static func kind(of plan: SearchPlan?) -> String {
         switch plan {
         case .hnsw: "hnsw"
+        case .overfetch: "hnsw overfetch"
         case .ivfpq: "ivfpq"
         case .codes: "hnsw codes"
         case .exact, nil: "exact"
