@@ -52,6 +52,21 @@ void nt_sign_encode(const float *difference, size_t rotated_dimension, nt_metric
     memcpy(bytes + rotated_dimension / 8, numbers, sizeof numbers);
 }
 
+typedef uint8_t table __attribute__((vector_size(16), aligned(16)));
+
+/// Writes the tables behind the codes.
+static void put_tables(int8_t *codes, size_t count) {
+    const table zero = {0}, one = {0, 255, 0, 255, 0, 255, 0, 255, 0, 255, 0, 255, 0, 255, 0, 255};
+    const table two = {0, 0, 255, 255, 0, 0, 255, 255, 0, 0, 255, 255, 0, 0, 255, 255};
+    const table four = {0, 0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 0, 255, 255, 255, 255};
+    const table eight = {0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255};
+    for (size_t i = 0; i < count; i += 4) {
+        const uint8_t *c = (const uint8_t *)codes + i;
+        const table sums = ((zero + c[0]) & one) + ((zero + c[1]) & two) + ((zero + c[2]) & four) + ((zero + c[3]) & eight);
+        *(table *)(codes + count + 4 * i) = sums + (uint8_t)NT_SIGN_BIAS;
+    }
+}
+
 nt_sign_query nt_sign_prepare(const float *difference, size_t rotated_dimension, float deviations, int8_t *codes) {
     float largest = 0;
     double square = 0;
@@ -61,12 +76,13 @@ nt_sign_query nt_sign_prepare(const float *difference, size_t rotated_dimension,
         square += (double)difference[i] * difference[i];
     }
     // Tiny and zero queries keep a step whose inverse is finite.
-    const float step = largest / 127 > 1e-36f ? largest / 127 : 1e-36f, inverse = 1 / step;
+    const float step = largest / NT_SIGN_LARGEST > 1e-36f ? largest / NT_SIGN_LARGEST : 1e-36f, inverse = 1 / step;
     int64_t sum = 0;
     for (size_t i = 0; i < rotated_dimension; ++i) {
         codes[i] = (int8_t)lrintf(difference[i] * inverse);
         sum += codes[i];
     }
+    put_tables(codes, rotated_dimension);
     // <s, v> is twice what positive signs add, less all.
     return (nt_sign_query){
         .codes = codes, .rotated_dimension = rotated_dimension, .step = 2 * step, .bias = -step * (float)sum,

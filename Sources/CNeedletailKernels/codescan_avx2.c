@@ -1,4 +1,4 @@
-// Scans by signs with AVX2: a bit becomes a byte by a shuffle, a mask and a comparison.
+// Scans by signs with AVX2: 32 rows at a time, whose bytes are turned so that one shuffle looks up four bits of each.
 #if defined(__x86_64__)
 #include "nt_codescan.h"
 #include <immintrin.h>
@@ -6,29 +6,68 @@
 #define TARGET __attribute__((target("avx2,fma,f16c")))
 #define FUNCTIONS nt_codescan_avx2
 #define TIER NT_CPU_AVX2
+#define SIGN_ROWS 32
 #define UNROLL _Pragma("clang loop unroll(full)")
+#define ALWAYS static inline __attribute__((always_inline)) TARGET
 
-static inline __attribute__((always_inline)) TARGET void sign_sums(
-    const int8_t *codes, const uint8_t *const *rows, size_t words, int32_t *raw) {
-    const __m256i spread = _mm256_setr_epi8(
-        0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3);
-    const __m256i bits = _mm256_set1_epi64x((long long)0x8040201008040201u), pairs = _mm256_set1_epi16(1);
-    const __m256i one = _mm256_set1_epi8(1);
-    __m256i sums[4];
-    UNROLL for (int r = 0; r < 4; ++r) sums[r] = _mm256_setzero_si256();
-    for (size_t i = 0; i < 2 * words; ++i) {
-        const __m256i code = _mm256_load_si256((const __m256i *)(codes + 32 * i));
-        UNROLL for (int r = 0; r < 4; ++r) {
-            int32_t four;
-            memcpy(&four, rows[r] + 4 * i, sizeof four);
-            const __m256i byte = _mm256_shuffle_epi8(_mm256_set1_epi32(four), spread);
-            const __m256i mask = _mm256_cmpeq_epi8(_mm256_and_si256(byte, bits), bits);
-            const __m256i words16 = _mm256_maddubs_epi16(one, _mm256_and_si256(mask, code));
-            sums[r] = _mm256_add_epi32(sums[r], _mm256_madd_epi16(words16, pairs));
+// Bytes of a row after which sums of bytes may be more than 16 bits.
+#define MOST_BYTES 256
+
+/// Adds sums of 16-bit words, and of their upper bytes alone, to those of 32 rows.
+ALWAYS void add_sums(__m256i words, __m256i upper, int32_t *raw) {
+    const __m256i even = _mm256_sub_epi16(words, _mm256_slli_epi16(upper, 8));
+    const __m256i low = _mm256_unpacklo_epi16(even, upper), high = _mm256_unpackhi_epi16(even, upper);
+    const __m128i parts[4] = {
+        _mm256_castsi256_si128(low), _mm256_castsi256_si128(high), _mm256_extracti128_si256(low, 1), _mm256_extracti128_si256(high, 1)};
+    UNROLL for (int i = 0; i < 4; ++i) {
+        __m256i *sums = (__m256i *)(raw + 8 * i);
+        _mm256_storeu_si256(sums, _mm256_add_epi32(_mm256_loadu_si256(sums), _mm256_cvtepu16_epi32(parts[i])));
+    }
+}
+
+ALWAYS void sign_sums(const int8_t *codes, const uint8_t *const *rows, size_t words, int32_t *raw) {
+    const size_t byte_count = 8 * words;
+    const uint8_t *tables = (const uint8_t *)codes + 8 * byte_count;
+    const __m256i half = _mm256_set1_epi8(15);
+    // What the tables have too much.
+    for (int r = 0; r < SIGN_ROWS; ++r) raw[r] = -(int32_t)(2 * byte_count) * NT_SIGN_BIAS;
+    __m256i sum = _mm256_setzero_si256(), upper = sum;
+    for (size_t byte = 0; byte < byte_count; byte += 16) {
+        // Column by column: of 16 rows in each half, byte i of all. Behind the signs of a row stand its numbers, at least 12 bytes of
+        // a stride of whole 32, so that 16 bytes can always be read.
+        __m256i x[16], y[16];
+        UNROLL for (int i = 0; i < 16; ++i)
+            x[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(rows[i] + byte))),
+                                           _mm_loadu_si128((const __m128i *)(rows[i + 16] + byte)), 1);
+        UNROLL for (int turn = 0; turn < 2; ++turn) {
+            UNROLL for (int i = 0; i < 8; ++i) {
+                y[2 * i] = _mm256_unpacklo_epi8(x[i], x[i + 8]);
+                y[2 * i + 1] = _mm256_unpackhi_epi8(x[i], x[i + 8]);
+            }
+            UNROLL for (int i = 0; i < 8; ++i) {
+                x[2 * i] = _mm256_unpacklo_epi8(y[i], y[i + 8]);
+                x[2 * i + 1] = _mm256_unpackhi_epi8(y[i], y[i + 8]);
+            }
+        }
+        const size_t columns = byte_count - byte < 16 ? byte_count - byte : 16;
+        for (size_t i = 0; i < columns; ++i) {
+            const uint8_t *table = tables + 32 * (byte + i);
+            const __m256i low = _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)table));
+            const __m256i high = _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)(table + 16)));
+            const __m256i a = _mm256_shuffle_epi8(low, _mm256_and_si256(x[i], half));
+            const __m256i b = _mm256_shuffle_epi8(high, _mm256_and_si256(_mm256_srli_epi16(x[i], 4), half));
+            // Two fit a byte. Bytes are added in pairs as words: the upper byte of a pair goes into one sum alone, and is taken out
+            // of the other.
+            const __m256i both = _mm256_add_epi8(a, b);
+            sum = _mm256_add_epi16(sum, both);
+            upper = _mm256_add_epi16(upper, _mm256_srli_epi16(both, 8));
+        }
+        if ((byte + 16) % MOST_BYTES == 0) {
+            add_sums(sum, upper, raw);
+            sum = upper = _mm256_setzero_si256();
         }
     }
-    const __m256i all = _mm256_hadd_epi32(_mm256_hadd_epi32(sums[0], sums[1]), _mm256_hadd_epi32(sums[2], sums[3]));
-    _mm_storeu_si128((__m128i *)raw, _mm_add_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1)));
+    add_sums(sum, upper, raw);
 }
 
 #include "codescan_loop.h"

@@ -6,6 +6,7 @@
 #define TARGET __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))
 #define FUNCTIONS nt_codescan_avx512
 #define TIER NT_CPU_AVX512
+#define SIGN_ROWS 4
 #define UNROLL _Pragma("clang loop unroll(full)")
 
 static inline __attribute__((always_inline)) TARGET void sign_sums(

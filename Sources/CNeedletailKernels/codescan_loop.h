@@ -2,7 +2,8 @@
 //
 // The including file defines, before it includes this one:
 //   TARGET                              the attribute that chooses the instruction set (may be empty)
-//   sign_sums(codes, rows, words, raw)  always-inlined: of four rows, Σ codes where the row's bit is set; 64 bits a word
+//   SIGN_ROWS                           how many rows are looked at together, a multiple of four
+//   sign_sums(codes, rows, words, raw)  always-inlined: of so many rows, Σ codes where the row's bit is set; 64 bits a word
 // and names the table FUNCTIONS and its TIER.
 #pragma once
 #include "nt_codescan.h"
@@ -10,17 +11,22 @@
 // A fused multiply-add would give other bits in one tier than in another.
 #pragma STDC FP_CONTRACT OFF
 
-// Rows that are asked for ahead of their use.
-#define SIGN_AHEAD_ROWS 24
+// Rows that are asked for ahead of their use: their addresses are kept until then.
+#define SIGN_AHEAD_ROWS 32
 
 static inline __attribute__((always_inline)) TARGET const uint8_t *sign_row(const nt_rows *rows, uint32_t slot) {
     const uint8_t *chunk = rows->blocks[slot >> rows->block_shift];
     return chunk + (slot & ((1u << rows->block_shift) - 1)) * rows->stride;
 }
 
-static inline __attribute__((always_inline)) TARGET void prefetch_signs(const nt_rows *rows, uint32_t slot) {
-    const uint8_t *row = sign_row(rows, slot);
-    for (size_t i = 0; i < rows->stride; i += 64) __builtin_prefetch(row + i, 0, 3);
+/// The rows of SIGN_AHEAD_ROWS slots from a position on; of those beyond the end, the last one.
+static inline __attribute__((always_inline)) TARGET void fetch_rows(
+    const nt_rows *rows, const uint32_t *slots, size_t position, size_t count, const uint8_t **out) {
+    for (size_t j = 0; j < SIGN_AHEAD_ROWS; ++j) {
+        const uint8_t *row = sign_row(rows, slots[position + j < count ? position + j : count - 1]);
+        for (size_t i = 0; i < rows->stride; i += 64) __builtin_prefetch(row + i, 0, 3);
+        out[j] = row;
+    }
 }
 
 typedef float four_floats __attribute__((vector_size(16), aligned(4)));
@@ -49,24 +55,22 @@ TARGET static size_t within(const nt_sign_query *given, const nt_rows *given_row
     const nt_sign_query query = *given;
     const nt_rows rows = *given_rows;
     const size_t words = query.rotated_dimension / 64, numbers = query.rotated_dimension / 8;
-    size_t found = 0, ahead = count < SIGN_AHEAD_ROWS ? count : SIGN_AHEAD_ROWS;
-    for (size_t i = 0; i < ahead; ++i) prefetch_signs(&rows, slots[i]);
-    for (size_t i = 0; i < count; i += 4) {
-        for (int j = 0; j < 4 && ahead < count; ++j, ++ahead) prefetch_signs(&rows, slots[ahead]);
-        const size_t rest = count - i < 4 ? count - i : 4;
-        // Short of four, the last row is taken again. `out` may be `slots`: what is read here is not yet written over.
-        uint32_t four[4];
-        const uint8_t *row[4];
-        for (size_t j = 0; j < 4; ++j) {
-            four[j] = slots[i + (j < rest ? j : rest - 1)];
-            row[j] = sign_row(&rows, four[j]);
-        }
-        int32_t raw[4];
-        sign_sums(query.codes, row, words, raw);
-        int32_t flags[4];
-        are_within(&query, row, numbers, raw, threshold, flags);
+    size_t found = 0;
+    if (count == 0) return 0;
+    const uint8_t *fetched[2][SIGN_AHEAD_ROWS];
+    fetch_rows(&rows, slots, 0, count, fetched[0]);
+    for (size_t i = 0, turn = 0; i < count; i += SIGN_AHEAD_ROWS, turn ^= 1) {
+        const uint8_t *const *row = fetched[turn];
+        // `out` may be `slots`: what is read here is not yet written over.
+        uint32_t taken[SIGN_AHEAD_ROWS];
+        const size_t rest = count - i < SIGN_AHEAD_ROWS ? count - i : SIGN_AHEAD_ROWS;
+        memcpy(taken, slots + i, rest * sizeof *taken);
+        if (i + SIGN_AHEAD_ROWS < count) fetch_rows(&rows, slots, i + SIGN_AHEAD_ROWS, count, fetched[turn ^ 1]);
+        int32_t raw[SIGN_AHEAD_ROWS], flags[SIGN_AHEAD_ROWS];
+        for (size_t j = 0; j < rest; j += SIGN_ROWS) sign_sums(query.codes, row + j, words, raw + j);
+        for (size_t j = 0; j < rest; j += 4) are_within(&query, row + j, numbers, raw + j, threshold, flags + j);
         for (size_t j = 0; j < rest; ++j) {
-            out[found] = four[j];
+            out[found] = taken[j];
             found += (size_t)-flags[j];
         }
     }

@@ -6,6 +6,7 @@
 #define TARGET
 #define FUNCTIONS nt_codescan_neon
 #define TIER NT_CPU_NEON
+#define SIGN_ROWS 4
 
 static inline __attribute__((always_inline)) void sign_sums(
     const int8_t *codes, const uint8_t *const *rows, size_t words, int32_t *raw) {

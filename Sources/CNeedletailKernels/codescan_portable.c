@@ -4,6 +4,7 @@
 #define TARGET
 #define FUNCTIONS nt_codescan_portable
 #define TIER NT_CPU_PORTABLE
+#define SIGN_ROWS 4
 
 static inline void sign_sums(const int8_t *codes, const uint8_t *const *rows, size_t words, int32_t *raw) {
     for (int r = 0; r < 4; ++r) {

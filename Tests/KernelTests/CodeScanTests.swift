@@ -12,11 +12,11 @@ struct CodeScanTests {
         print("CodeScanTests seed \(random.seed)")
         let functions = try #require(nt_codescan_of(tier) as UnsafePointer<nt_codescan>?).pointee
         let portable = try #require(nt_codescan_of(NT_CPU_PORTABLE) as UnsafePointer<nt_codescan>?).pointee
-        for dimension in [64, 128, 192, 384, 768, 2048] {
+        for dimension in [64, 128, 192, 384, 768, 1088, 2048] {
             let sample = SignSample(rowCount: 200, dimension: dimension, metric: NT_METRIC_L2, &random)
             let query = SignQuery((0 ..< dimension).map { _ in random.normal() }, deviations: 1.5)
             let distances = (0 ..< 200).map { sample.least($0, query) }.sorted()
-            for count in [0, 1, 2, 3, 4, 5, 23, 24, 25, 131, 200] {
+            for count in [0, 1, 2, 3, 4, 5, 23, 24, 25, 32, 33, 64, 131, 200] {
                 let slots = (0 ..< UInt32(count)).map { _ in UInt32.random(in: 0 ..< 200, using: &random) }
                 for threshold in [-Float.infinity, distances[20], distances[100], .infinity] {
                     let found = sample.within(functions, query, slots, threshold)
@@ -125,7 +125,8 @@ private final class SignQuery {
 
     init(_ difference: [Float], deviations: Float) {
         self.difference = difference
-        codes = UnsafeMutableRawPointer.allocate(byteCount: difference.count, alignment: 64).bindMemory(to: Int8.self, capacity: difference.count)
+        let byteCount = nt_sign_query_bytes(difference.count)
+        codes = UnsafeMutableRawPointer.allocate(byteCount: byteCount, alignment: 64).bindMemory(to: Int8.self, capacity: byteCount)
         prepared = nt_sign_prepare(difference, difference.count, deviations, codes)
     }
 

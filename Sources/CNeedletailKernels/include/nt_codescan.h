@@ -10,7 +10,7 @@
 //     cosine  half of that, for vectors of length 1                    base = |v|² / 2
 //     dot     -<q, o>   =  <c, c> - <q, c>  -  <c, o> - <r, v>        base = <c, c> - <q, c>
 // so that a row has three numbers: add (|r|², half of it, -<c, o>), scale (-2ρ, -ρ, -ρ) and error (the root above over
-// √(D - 1), twice it under l2). A query's v is kept in 8 bits, with which <s, v> is a sum of integers.
+// √(D - 1), twice it under l2). A query's v is kept in 5 bits, with which <s, v> is a sum of integers.
 //
 // A row is
 //     0        D / 8     bit i % 8 of byte i / 8 is set where r is not negative in dimension i
@@ -28,11 +28,20 @@ static inline size_t nt_sign_row_bytes(size_t rotated_dimension) { return (rotat
 
 /// A query: <s, v> = bias + step × Σ codes where s is positive.
 typedef struct {
-    const int8_t *codes;       ///< `rotated_dimension` of them, 64-byte aligned
+    /// `rotated_dimension` of them, within ± NT_SIGN_LARGEST, 64-byte aligned. Behind them, for each four, a table of 16 bytes: the sum of
+    /// those that four bits choose, more by NT_SIGN_BIAS.
+    const int8_t *codes;
     size_t rotated_dimension;  ///< a multiple of 64, at most 65,536
     float step, bias;
     float slack;               ///< ε |v|
 } nt_sign_query;
+
+/// Codes of five bits: two sums of four of them fit a byte, and their error is a seventh of that of signs, to which it adds a hundredth.
+#define NT_SIGN_LARGEST 15
+#define NT_SIGN_BIAS (4 * NT_SIGN_LARGEST)
+
+/// Bytes that a query's codes and tables take.
+static inline size_t nt_sign_query_bytes(size_t rotated_dimension) { return 5 * rotated_dimension; }
 
 /// The functions of one tier. All tiers give the same, bit for bit.
 typedef struct {
@@ -55,7 +64,7 @@ void nt_sign_encode(const float *difference, size_t rotated_dimension, nt_metric
 /// A query of a rotated difference v.
 ///
 /// - deviations: ε.
-/// - codes: room for `rotated_dimension`, 64-byte aligned, which must outlive the result.
+/// - codes: room for `nt_sign_query_bytes`, 64-byte aligned, which must outlive the result.
 nt_sign_query nt_sign_prepare(const float *difference, size_t rotated_dimension, float deviations, int8_t *codes);
 
 #ifdef __cplusplus

@@ -78,7 +78,8 @@ final class CodeScanScratch {
             codes.deallocate()
             dimension = rotatedDimension
             vectors = UnsafeMutableRawPointer.allocate(byteCount: 8 * dimension, alignment: 64).bindMemory(to: Float.self, capacity: 2 * dimension)
-            codes = UnsafeMutableRawPointer.allocate(byteCount: dimension, alignment: 64).bindMemory(to: Int8.self, capacity: dimension)
+            let byteCount = nt_sign_query_bytes(dimension)
+            codes = UnsafeMutableRawPointer.allocate(byteCount: byteCount, alignment: 64).bindMemory(to: Int8.self, capacity: byteCount)
         }
     }
 }

@@ -120,9 +120,10 @@ private struct KernelMeasurement {
         defer { memory.deallocate() }
         // Small numbers whatever they are read as.
         memory.initializeMemory(as: UInt8.self, repeating: 0x11, count: Self.byteCount + 4096)
-        let query = UnsafeMutableRawPointer.allocate(byteCount: 4 * rotatedDimension, alignment: 64)
+        let queryByteCount = max(4 * rotatedDimension, nt_sign_query_bytes(rotatedDimension))
+        let query = UnsafeMutableRawPointer.allocate(byteCount: queryByteCount, alignment: 64)
         defer { query.deallocate() }
-        query.initializeMemory(as: UInt8.self, repeating: 0x11, count: 4 * rotatedDimension)
+        query.initializeMemory(as: UInt8.self, repeating: 0x11, count: queryByteCount)
 
         let sign = signs(memory, query, rotatedDimension)
         let code = codes(memory, query)
