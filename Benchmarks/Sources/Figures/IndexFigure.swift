@@ -22,20 +22,21 @@ struct IndexFigure {
     }
 
     func run() async throws {
-        try await merge()
+        for threads in Set([1, ProcessInfo.processInfo.activeProcessorCount]).sorted() { try await merge(threads: threads) }
         try await replace()
     }
 
     /// The last 10,000 rows merged into an index of all others.
-    private func merge() async throws {
+    private func merge(threads: Int) async throws {
         let added = min(10_000, base.count / 100)
         let (database, records) = try await collection("merge", 0 ..< base.count - added)
-        let build = try await Figures.seconds { _ = try await records.createIndex(threads: 1) }
+        let build = try await Figures.seconds { _ = try await records.createIndex(threads: threads) }
         try await insert(base.count - added ..< base.count, into: records)
-        let merge = try await Figures.seconds { try await records.optimize(threads: 1) }
-        Measurement("index", "build of \(base.count - added) × \(base[0].count), one thread", unit: "s", runs: [build]).print()
-        Measurement("index", "merge of \(added), one thread", unit: "s", runs: [merge]).print()
-        Measurement("index", "build against merge", unit: "", runs: [build / merge]).print()
+        let merge = try await Figures.seconds { try await records.optimize(threads: threads) }
+        let by = "\(threads) thread\(threads == 1 ? "" : "s")"
+        Measurement("index", "build of \(base.count - added) × \(base[0].count), \(by)", unit: "s", runs: [build]).print()
+        Measurement("index", "merge of \(added), \(by)", unit: "s", runs: [merge]).print()
+        Measurement("index", "build against merge, \(by)", unit: "", runs: [build / merge]).print()
         withExtendedLifetime(database) {}
     }
 

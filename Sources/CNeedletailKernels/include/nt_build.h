@@ -40,13 +40,14 @@ static inline void nt_list_store(uint32_t *list, size_t degree, const uint32_t *
 static inline int nt_list_is_sound(const uint32_t *list, size_t degree, uint32_t own, uint32_t count, const uint64_t *deleted) {
     // Without branches, so that each loop becomes a few vector instructions.
     uint32_t twice[2 * NT_DEGREE_LIMIT], bad = 0;
-    memcpy(twice, list, degree * sizeof(uint32_t));
-    memcpy(twice + degree, list, degree * sizeof(uint32_t));
+    // Behind the end, numbers that no other equals.
+    for (size_t i = 0; i < degree; ++i) twice[i] = list[i] == 0xFFFFFFFFu ? 0xFFFFFFFFu - (uint32_t)i : list[i];
+    memcpy(twice + degree, twice, degree * sizeof(uint32_t));
     for (size_t i = 0; i < degree; ++i)
         bad |= ((uint32_t)(list[i] >= count) & (uint32_t)(list[i] != 0xFFFFFFFFu)) | (uint32_t)(list[i] == own);
     for (size_t i = 1; i < degree; ++i) bad |= (uint32_t)(list[i - 1] == 0xFFFFFFFFu) & (uint32_t)(list[i] != 0xFFFFFFFFu);
     for (size_t turn = 1; turn <= degree / 2; ++turn)
-        for (size_t i = 0; i < degree; ++i) bad |= (uint32_t)(twice[i] == twice[i + turn]) & (uint32_t)(twice[i] != 0xFFFFFFFFu);
+        for (size_t i = 0; i < degree; ++i) bad |= (uint32_t)(twice[i] == twice[i + turn]);
     if (bad) return 0;
     if (!deleted) return 1;
     uint64_t dead = 0;

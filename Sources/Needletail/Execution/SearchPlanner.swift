@@ -170,7 +170,7 @@ extension SearchPlan {
         // Without a filter, hardly anything but a small collection is faster to scan: then no costs need be known.
         if facts.selectivity == 1, let walk = walk(request, facts, index), facts.liveCount >= 4 * walk.efSearch * index.degree { return walk }
         var best = (plan: exact(facts), cost: Double.infinity)
-        for alternative in alternatives(request, facts, index) where alternative.refusal == nil && alternative.microseconds < best.cost {
+        for alternative in alternatives(request, facts, index, all: false) where alternative.refusal == nil && alternative.microseconds < best.cost {
             if !overfetches, alternative.plan.kind == "overfetch" { continue }
             best = (alternative.plan, alternative.microseconds)
         }
@@ -218,7 +218,9 @@ extension SearchPlan {
     }
 
     /// All ways to search a graph index, priced, with those that do not reach the recall and why.
-    static func alternatives(_ request: SearchRequest, _ facts: SearchFacts, _ index: SearchFacts.Graph) -> [PricedPlan] {
+    ///
+    /// - Parameter all: Whether walks are priced too where a scan takes less time than it takes to begin one.
+    static func alternatives(_ request: SearchRequest, _ facts: SearchFacts, _ index: SearchFacts.Graph, all: Bool = true) -> [PricedPlan] {
         let costs = CostModel(facts, index), recall = request.recall ?? defaultRecall
         let compared = facts.matchingCount ?? facts.liveCount
         let isFiltered = compared < facts.liveCount
@@ -229,6 +231,7 @@ extension SearchPlan {
                 plan: .codes(compared: compared, tail: index.tailCount, recall: found), microseconds: costs.codes(k: request.k),
                 refusal: recall > found ? "finds about \(found) of them, less than is asked for" : nil))
         }
+        if !all, request.efSearch == nil, plans.contains(where: { $0.refusal == nil && $0.microseconds < costs.walkStart }) { return plans }
         if request.efSearch == nil, let overfetch = overfetch(request, facts, index) {
             plans.append(priced(overfetch, request, facts))
             if facts.shortfallShare > mostShortfalls { plans[plans.count - 1].refusal = "too few match around the queries, as earlier searches have shown" }

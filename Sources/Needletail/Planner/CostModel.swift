@@ -108,11 +108,13 @@ package struct CostModel: Sendable {
         return kept == 0 ? 0 : 50 * kept * (1 + log(count / kept))
     }
 
+    /// What every walk takes: the upper levels are gone through; for neighbour codes, the query is rotated.
+    var walkStart: Double { (4 * kernels.search + (hasNeighborCodes ? 6.5 * Double(dimension) : 0)) / 1000 }
+
     /// A walk through the graph, and what follows where it gives up.
     package func walk(efSearch: Int, k: Int) -> Double {
         let hops = hops(efSearch: efSearch, k: k)
-        // The upper levels are gone through; for neighbour codes, the query is rotated.
-        let start = 4 * kernels.search + (hasNeighborCodes ? 6.5 * Double(dimension) : 0)
+        let start = walkStart * 1000
         let own = start + hops * hop + 1.5 * Double(k) * kernels.row
             + keeping(k: k, of: hops)
         guard failureShare > 0 else { return own / 1000 + tail }

@@ -80,7 +80,7 @@ extension HNSWBuilder {
     ///
     /// Queries are rows of the graph, which find themselves: one more result is asked for.
     static func measureReaches(_ graph: HNSWGraph, deleted: UnsafeBufferPointer<UInt64>?) -> [HNSWHeader.ReachPoint]? {
-        let header = graph.header, k = 11, sampleCount = 64
+        let header = graph.header, k = 11, sampleCount = 256
         let live = (0 ..< sampleCount).map { $0 * header.count / sampleCount }.filter { slot in
             deleted.map { $0[slot >> 6] >> UInt64(slot & 63) & 1 == 0 } ?? true
         }
@@ -100,7 +100,9 @@ extension HNSWBuilder {
         }
         for reach in reaches {
             var hops = 0, asked = 0
-            for slot in live {
+            // A short search is one of many, which its reach decides over; a long one tells as much as several.
+            for position in stride(from: 0, to: live.count, by: reach < Self.longReach ? 1 : 4) {
+                let slot = live[position]
                 header.element.decode(graph.vectors.vector(slot), count: header.dimension, to: query)
                 let extent = SearchExtent(reach: reach, budget: min(2 * largestEf, header.count))
                 var statistics = HNSWStatistics()
@@ -118,4 +120,6 @@ extension HNSWBuilder {
         }
         return points
     }
+
+    private static var longReach: Float { 1.25 }
 }
