@@ -10,13 +10,13 @@ struct PlannerTests {
         var sample = try await IndexSample(count: isOptimizedBuild ? 20_000 : 4_000, dimension: 64)
         _ = try await sample.collection.createIndex(.hnsw(m: 12, efConstruction: 80))
         let count = try sample.collection.count()
-        let queries = sample.queries(100)
+        let queries = sample.queries(300)
         var kinds: [String] = []
         for share in [0.9, 0.5, 0.2, 0.1, 0.03, 0.01, 0.003, 0.0002] {
             let filter = Filter.field("number") < Int(share * Double(count))
             let explanation = try sample.collection.explain(near: queries[0], where: filter, analyze: true)
             kinds.append(Self.kind(explanation.plan))
-            #expect(try sample.recall(queries, where: filter) >= 0.93, "\(share) of the records, seed \(sample.seed)")
+            #expect(try sample.recall(queries, where: filter) >= 0.92, "\(share) of the records, \(explanation.plan), seed \(sample.seed)")
         }
         // Which it is where two are as fast is the machine's affair, but not their order.
         let order = ["overfetch": 0, "walk": 0, "codes": 1, "exact": 2]
