@@ -14,7 +14,8 @@ struct RaBitQCodeTests {
             for scale in [Float(1), 1e-6, 1e6] {
                 let values = (0 ..< dimension).map { _ in scale * random.normal() }
                 let vector = AlignedBytes(floats: values)
-                for (bits, least) in [(1, 0.7), (2, 0.86), (4, 0.98)] {
+                // In few dimensions, chance has more room: 0.888 was seen.
+                for (bits, least) in [(1, 0.7), (2, dimension < 128 ? 0.86 : 0.9), (4, 0.985)] {
                     let codes = AlignedBytes(dimension) { _ in 77 }, other = AlignedBytes(dimension) { _ in 77 }
                     let product = withExtendedLifetime((vector, codes)) {
                         functions.quantize(vector.floatPointer, dimension, UInt32(bits), codes.bytes)

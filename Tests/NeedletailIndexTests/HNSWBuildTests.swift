@@ -84,14 +84,19 @@ struct HNSWBuildTests {
     func equalVectorsAmongOthers() throws {
         var random = SeededGenerator(seed: .random(in: 0 ... .max))
         print("HNSWBuildTests seed \(random.seed)")
-        let table = VectorTable(metric: .l2, element: .f32, dimension: 8, count: 2000) { slot in
-            slot % 2 == 0 ? 0.5 : random.normal()
+        // One graph in twenty-five finds 0.8 by chance: so the mean of several, which an island would cost half of.
+        var recall = 0.0
+        for _ in 0 ..< 5 {
+            let table = VectorTable(metric: .l2, element: .f32, dimension: 8, count: 2000) { slot in
+                slot % 2 == 0 ? 0.5 : random.normal()
+            }
+            let graph = try table.build(HNSWOptions(m: 8, efConstruction: 50))
+            let view = try graph.graph(vectors: table.vectors)
+            #expect(view.invariants(deleted: nil) == [])
+            recall += table.recall(of: view, deleted: nil, ef: 100, &random) / 5
+            withExtendedLifetime(graph) {}
         }
-        let graph = try table.build(HNSWOptions(m: 8, efConstruction: 50))
-        let view = try graph.graph(vectors: table.vectors)
-        #expect(view.invariants(deleted: nil) == [])
-        // An island would cost half of it; one seed in twenty-five gives 0.8.
-        #expect(table.recall(of: view, deleted: nil, ef: 100, &random) > 0.7)
+        #expect(recall > 0.9)
     }
 
     @Test("NaN and infinite components do no harm")

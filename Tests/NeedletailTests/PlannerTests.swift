@@ -16,7 +16,7 @@ struct PlannerTests {
             let filter = Filter.field("number") < Int(share * Double(count))
             let explanation = try sample.collection.explain(near: queries[0], where: filter, analyze: true)
             kinds.append(Self.kind(explanation.plan))
-            #expect(try sample.recall(queries, where: filter) >= 0.92, "\(share) of the records, \(explanation.plan), seed \(sample.seed)")
+            #expect(try sample.recall(queries, where: filter) >= 0.93, "\(share) of the records, \(explanation.plan), seed \(sample.seed)")
         }
         // Which it is where two are as fast is the machine's affair, but not their order.
         let order = ["overfetch": 0, "walk": 0, "codes": 1, "exact": 2]

@@ -26,7 +26,7 @@ extension HNSWBuilder {
             encoder.centre(sampling: Self.centreSampleCount, to: values)
         }
         let stride = nt_sign_row_bytes(rotation.rotatedDimension), covered = old.map { _ in base?.header.count ?? 0 } ?? 0
-        let rows = try MutableRows(stride: stride, count: header.count, extending: old?.first(covered), isShared: true)
+        let rows = try MutableRows(stride: stride, count: header.count, extending: old?.first(covered))
         let scratch = SignEncoder.Scratch(threads: crew.threads, rotatedDimension: rotation.rotatedDimension)
         defer { scratch.deallocate() }
         try crew.forEach(.codes, count: header.count - covered, batch: 256) { worker, number in

@@ -53,7 +53,7 @@ extension HNSWBuilder {
         header.count = count
         let codes: MutableRows
         if let quantizer = header.sq8 {
-            codes = try MutableRows(stride: quantizer.rowByteCount, count: count, extending: base.codes.first(covered), isShared: true)
+            codes = try MutableRows(stride: quantizer.rowByteCount, count: count, extending: base.codes.first(covered))
             try encode(covered ..< count, quantizer, to: codes)
         } else {
             codes = try MutableRows(stride: 64, count: 0)

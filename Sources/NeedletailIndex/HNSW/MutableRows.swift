@@ -32,16 +32,16 @@ final class MutableRows: @unchecked Sendable {
         return (bytes + hugePage - 1) / hugePage * hugePage
     }
 
-    /// `count` rows, of which the first are those of `base`: its full chunks are shared where `isShared`, else copied, and
-    /// the rows of its last, partial chunk are copied in any case. Other bytes are whatever the memory holds, zero at first.
-    init(stride: Int, count: Int, extending base: ChunkedRows? = nil, isShared: Bool = false) throws(HNSWBuildError) {
+    /// `count` rows, of which the first are those of `base`: its full chunks are shared, and the rows of its last, partial chunk are
+    /// copied. Other bytes are whatever the memory holds, zero at first.
+    init(stride: Int, count: Int, extending base: ChunkedRows? = nil) throws(HNSWBuildError) {
         precondition(base.map { $0.stride == stride && $0.count <= count } ?? true, "rows are extended by rows of their length")
         self.stride = stride
         self.count = count
         shift = ChunkedRows.shift(stride: stride)
         let chunkCount = ChunkedRows.chunkCount(rows: count, shift: shift)
         let chunkByteCount = stride << shift
-        let shared = isShared ? (base?.count ?? 0) >> shift : 0
+        let shared = (base?.count ?? 0) >> shift
         sharedChunkCount = shared
         let bytes = max((chunkCount - shared) * chunkByteCount, 1)
         memoryByteCount = (bytes + Self.hugePage - 1) / Self.hugePage * Self.hugePage
