@@ -68,4 +68,35 @@ struct HNSWTrialTests {
         let graph = try HNSWGraph(header: header, arrays: built.rows, vectors: table.vectors)
         #expect(table.recall(of: graph, deleted: nil, ef: 300, &random) > 0.97)
     }
+
+    @Test("efSearch is what a search expands on average, in a new graph and in one of which much was replaced", arguments: [24, 60])
+    func expansions(efSearch: Int) throws {
+        var random = SeededGenerator(seed: .random(in: 0 ... .max))
+        print("HNSWTrialTests seed \(random.seed)")
+        // The last rows are asked with.
+        let first = 4_500, count = 6_000, asked = 600
+        let table = VectorTable.clustered(.l2, .f32, dimension: 16, count: count + asked, &random)
+        let dead = Bitmap(count: count) { slot in slot < first && slot % 3 == 0 }
+        let options = HNSWOptions(m: 8, efConstruction: 60, quantization: .sq8)
+        let trial: HNSWTrial = { _, _ in [HNSWHeader.CalibrationPoint(k: 10, efSearch: 10, recall: 0.5)] }
+        let base = try HNSWBuilder(table.source(deleted: nil, first: first), options: options).build(measuring: trial)
+        let graph = try base.graph(vectors: table.vectors(first: first))
+        let (fresh, merged) = try Optional(dead).withThrowingWords { words throws(HNSWBuildError) in
+            let builder = HNSWBuilder(table.source(deleted: words, first: count), options: options)
+            return (try builder.build(measuring: trial), try builder.merge(into: graph, measuring: trial))
+        }
+        for (name, built) in [("fresh", fresh), ("merged", merged)] {
+            #expect(built.isMeasured)
+            let graph = try built.graph(vectors: table.vectors(first: count))
+            var statistics = HNSWStatistics()
+            for slot in count ..< count + asked {
+                table.values[slot].withUnsafeBufferPointer { query in
+                    _ = graph.search(query, k: 10, ef: efSearch, scratch: HNSWScratchPool(), statistics: &statistics)
+                }
+            }
+            let mean = Double(statistics.hops) / Double(asked)
+            print("efSearch \(efSearch), \(name): \(mean) nodes")
+            #expect(abs(mean / Double(efSearch) - 1) < 0.15, "\(name)")
+        }
+    }
 }

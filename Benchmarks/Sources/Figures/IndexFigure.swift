@@ -6,7 +6,7 @@ struct IndexFigure {
     let base: [[Float]], queries: [[Float]]
     let metric: Metric
     let folder: String
-    private let efSearches = [32, 64, 128]
+    private let efSearches = [16, 32, 64, 128]
 
     init(_ arguments: ArraySlice<String>) throws {
         let arguments = Array(arguments)
@@ -15,7 +15,7 @@ struct IndexFigure {
         }
         let limit = arguments.count == 5 ? Int(arguments[4]) ?? .max : .max
         base = try VectorFile(path: arguments[0], count: limit).rows
-        queries = try VectorFile(path: arguments[1], count: 300).rows
+        queries = try VectorFile(path: arguments[1], count: 1000).rows
         self.metric = metric
         folder = arguments[3]
         guard base.count >= 20_000 else { throw Usage("Figures index needs 20,000 rows of vectors") }

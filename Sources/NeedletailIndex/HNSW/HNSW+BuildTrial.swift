@@ -40,7 +40,8 @@ extension HNSWBuilder {
             try prepare(workers)
             try partial.insert(upper, into: graph, firstNode: firstNode, slots: slots, workers: workers)
             try partial.connect(graph, worker: workers)
-            var whole = try partial.finish(header, graph, codes, covered: base?.header.count ?? 0, base: base, remeasures: base == nil || isMeasured)
+            var whole = try partial.finish(
+                header, graph, codes, covered: base?.header.count ?? 0, base: base, remeasures: base == nil || isMeasured, heldOut: heldOut)
             if isMeasured, let trial { whole = whole.with(calibration: try trial(try partial.graph(of: whole), heldOut)) }
             if !heldOut.isEmpty {
                 try insert(heldOut.map { UInt32($0) }, into: graph, workers: workers)

@@ -196,7 +196,7 @@ package struct HNSWBuilder {
     }
 
     func finish(
-        _ header: HNSWHeader, _ graph: BuildGraph, _ codes: MutableRows, covered: Int, base: HNSWGraph?, remeasures: Bool
+        _ header: HNSWHeader, _ graph: BuildGraph, _ codes: MutableRows, covered: Int, base: HNSWGraph?, remeasures: Bool, heldOut: [Int]
     ) throws(HNSWBuildError) -> HNSWBuild {
         var header = header
         header.maxLevel = graph.maxLevel
@@ -215,7 +215,7 @@ package struct HNSWBuilder {
         if remeasures {
             let built = HNSWBuild(header: header, arrays: arrays, peakByteCount: peak, base: base)
             if let graph = try? built.graph(vectors: source.vectors) {
-                header.reaches = Self.measureReaches(graph, deleted: source.deleted)
+                header.reaches = Self.measureReaches(graph, heldOut: heldOut, deleted: source.deleted)
             }
         }
         return HNSWBuild(header: header, arrays: arrays, peakByteCount: peak, base: base)

@@ -78,31 +78,36 @@ extension HNSWBuilder {
     /// Measures how many nodes searches expand by how far they reach; nil for a graph that is too small, and where distances have no
     /// zero that a multiple of them would be reckoned from, unless neighbour codes know the longest vector.
     ///
-    /// Queries are rows of the graph, which find themselves: one more result is asked for.
-    static func measureReaches(_ graph: HNSWGraph, deleted: UnsafeBufferPointer<UInt64>?) -> [HNSWHeader.ReachPoint]? {
-        let header = graph.header, k = 11, sampleCount = 256
-        let live = (0 ..< sampleCount).map { $0 * header.count / sampleCount }.filter { slot in
+    /// Queries are what is held out of the graph. Where that is little, they are rows of it, which find themselves: one more result is
+    /// asked for. To find itself, a row may expand other than a query does, by a few per cent, and not the same in every graph.
+    static func measureReaches(
+        _ graph: HNSWGraph, heldOut: [Int], deleted: UnsafeBufferPointer<UInt64>?
+    ) -> [HNSWHeader.ReachPoint]? {
+        let header = graph.header, isHeldOut = heldOut.count >= leastHeldOut
+        let k = isHeldOut ? 10 : 11
+        let candidates = isHeldOut ? heldOut : evenly(reachQueryCount, of: header.count).filter { slot in
             deleted.map { $0[slot >> 6] >> UInt64(slot & 63) & 1 == 0 } ?? true
         }
-        guard header.count > 10 * k, !live.isEmpty, header.metric != .dot || header.neighborCodes != nil else { return nil }
+        let asking = evenly(reachQueryCount, of: candidates.count).map { candidates[$0] }
+        guard header.count > 10 * k, !asking.isEmpty, header.metric != .dot || header.neighborCodes != nil else { return nil }
         let scratch = HNSWScratch()
         let query = UnsafeMutablePointer<Float>.allocate(capacity: header.dimension)
         defer { query.deallocate() }
         let slack = max(graph.slackOfCodes, 0)
         let largestEf = header.neighborCodes == nil ? SearchExtent.largestSortedEf : SearchExtent.largestEf
         var points: [HNSWHeader.ReachPoint] = []
-        var excess: Float = 0.02
+        var excess: Float = 0.025
         // Below 1, a search ends before the nearest that it knows of have been expanded: enough where little is asked for.
-        var reaches: [Float] = [0.5, 0.6, 0.7, 0.8, 0.86, 0.91, 0.96, 1]
+        var reaches: [Float] = [0.5, 0.7, 0.8, 0.88, 0.94, 1]
         while let last = reaches.last, last < 16 {
             reaches.append(1 + excess)
-            excess *= 1.4
+            excess *= 1.5
         }
         for reach in reaches {
             var hops = 0, asked = 0
             // A short search is one of many, which its reach decides over; a long one tells as much as several.
-            for position in stride(from: 0, to: live.count, by: reach < Self.longReach ? 1 : 4) {
-                let slot = live[position]
+            for position in stride(from: 0, to: asking.count, by: reach < 1.25 ? 1 : reach < 1.5 ? 4 : 16) {
+                let slot = asking[position]
                 header.element.decode(graph.vectors.vector(slot), count: header.dimension, to: query)
                 let extent = SearchExtent(reach: reach, budget: min(2 * largestEf, header.count))
                 var statistics = HNSWStatistics()
@@ -121,5 +126,13 @@ extension HNSWBuilder {
         return points
     }
 
-    private static var longReach: Float { 1.25 }
+    /// Queries that short searches are measured with, at most.
+    private static let reachQueryCount = 1024
+    /// So few that are held out tell less than as many rows as are wanted.
+    private static let leastHeldOut = 256
+
+    /// Numbers in `0 ..< count`, evenly over them.
+    private static func evenly(_ wanted: Int, of count: Int) -> [Int] {
+        wanted >= count ? Array(0 ..< count) : (0 ..< wanted).map { $0 * count / wanted }
+    }
 }
