@@ -1,6 +1,7 @@
 import Foundation
 import Needletail
 import NeedletailIndex
+import NeedletailTestSupport
 import Testing
 
 @Suite("Costs of plans")
@@ -51,5 +52,21 @@ struct CostModelTests {
             // Where half as much matches as on average, a walk takes twice as many hops, which it may.
             #expect(limit.leastRate > 0 && limit.leastRate <= Double(matching) / 100_000 / 2)
         }
+    }
+
+    @Test("of walks whose logarithms are normally distributed, so many end in time, and take so long")
+    func distribution() {
+        var random = SeededGenerator(seed: .random(in: 0 ... .max))
+        print("CostModelTests seed \(random.seed)")
+        for (typical, deviation) in [(40.0, 0.1), (100, 0.8), (90, 1.4)] {
+            let draws = (0 ..< 100_000).map { _ in typical * exp(deviation * Double(random.normal())) }
+            let hops = HopDistribution(mean: draws.reduce(0, +) / Double(draws.count), typical: typical)
+            for most in [typical / 2, typical, 3 * typical] {
+                let ended = draws.filter { $0 <= most }, expected = hops.ended(by: most)
+                #expect(abs(Double(ended.count) / Double(draws.count) - expected.share) < 0.01)
+                #expect(abs(ended.reduce(0, +) / Double(draws.count) / expected.hops - 1) < 0.05 || expected.hops < 1)
+            }
+        }
+        #expect(HopDistribution(mean: 50).ended(by: 49) == (0, 0) && HopDistribution(mean: 50).ended(by: 50) == (50, 1))
     }
 }

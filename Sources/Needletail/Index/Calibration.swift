@@ -81,7 +81,7 @@ extension Calibration {
     /// Those that are measured for so many neighbours: an `efSearch` for few stands for a longer walk than for many.
     static func efSearchLadder(k: Int) -> [Int] {
         switch k {
-        case 1: [1, 2, 3, 4, 5, 6, 7, 8] + efSearchLadder.filter { $0 <= 128 } + [256, 768]
+        case 1: [1, 2, 3, 4, 5, 6, 7, 8] + efSearchLadder
         case 10: efSearchLadder
         default: [100, 120, 140, 160, 190, 220, 256, 320, 384, 512, 768, 1_024]
         }

@@ -1,4 +1,5 @@
 import Dispatch
+import Foundation
 import NeedletailIndex
 import NeedletailStorage
 import Synchronization
@@ -14,13 +15,15 @@ struct GraphMeasurement {
     let threads: Int
 
     /// Records that are asked with, at most: the more neighbours each is asked for, the fewer tell as much.
-    private static func queryCount(k: Int) -> Int { k == 1 ? 700 : k == 10 ? 400 : 100 }
+    private static func queryCount(k: Int) -> Int { k == 1 ? 1_500 : k == 10 ? 400 : 100 }
     /// The least distance of their nearest neighbour over that of the tenth, as the index has distances.
     private static let leastIsolation = 0.5
     /// Beyond it, longer searches tell nothing more.
     private static let enoughRecall = 0.998
-    /// The same of filtered searches.
-    private static func filteredQueryCount(k: Int) -> Int { k == 1 ? 700 : k == 10 ? 200 : 100 }
+    /// The same of one neighbour under a filter, for which walks soon take longer than a scan.
+    private static let enoughFilteredRecallOfOne = 0.9905
+    /// Records that filtered searches ask with, at most.
+    private static func filteredQueryCount(k: Int) -> Int { k == 1 ? 1_500 : k == 10 ? 200 : 100 }
 
     /// The recall of each setting of the ladder, rather too low than too high; `nil` where `isWanted` said no.
     func points(_ isWanted: (_ done: Int, _ total: Int) -> Bool) -> [HNSWHeader.CalibrationPoint]? {
@@ -56,7 +59,7 @@ struct GraphMeasurement {
                     for efSearch in ladder {
                         let point = point(k, efSearch, filtered, scratches, allowed: words, selectivity)
                         points.append(point)
-                        if point.recall > Self.enoughRecall { break }
+                        if point.recall > (k == 1 ? Self.enoughFilteredRecallOfOne : Self.enoughRecall) { break }
                     }
                 }
             }
@@ -74,16 +77,17 @@ struct GraphMeasurement {
         let found = Atomic<Int>(0)
         let squares = Atomic<Int>(0)
         let wanted = Atomic<Int>(0)
-        let hops = Atomic<Int>(0)
         let dimension = sample.dimension, askedCount = min(Self.queryCount(k: k), sample.slots.count)
+        let hops = UnsafeMutableBufferPointer<Int>.allocate(capacity: askedCount)
+        hops.initialize(repeating: 0)
+        defer { hops.deallocate() }
         sample.queries.withUnsafeBufferPointer { queries in
-            // Each call reads what it shares, and adds to atomic numbers.
-            nonisolated(unsafe) let queries = queries
+            // Each call reads what it shares, writes the hops of the queries whose numbers it drew, and adds to atomic numbers.
+            nonisolated(unsafe) let queries = queries, hops = hops
             let next = Atomic<Int>(0)
             DispatchQueue.concurrentPerform(iterations: min(threads, askedCount)) { _ in
-                var statistics = HNSWStatistics()
-                defer { hops.add(statistics.hops, ordering: .relaxed) }
                 while true {
+                    var statistics = HNSWStatistics()
                     let number = next.add(1, ordering: .relaxed).oldValue
                     guard number < askedCount else { return }
                     // Evenly over the sample.
@@ -95,6 +99,7 @@ struct GraphMeasurement {
                     let neighbors = graph.search(
                         query, k: k, ef: efSearch, allowed: allowed, strategy: allowed == nil ? nil : .all, scratch: scratches,
                         statistics: &statistics)
+                    hops[number] = statistics.hops
                     // Of several that are equally far away, each is as good as the other.
                     let hits = min(neighbors.count { $0.distance <= farthest }, exact.count)
                     found.add(hits, ordering: .relaxed)
@@ -106,12 +111,13 @@ struct GraphMeasurement {
         let (hits, total, queryCount) = (Double(found.load(ordering: .relaxed)), Double(wanted.load(ordering: .relaxed)), Double(askedCount))
         var point = HNSWHeader.CalibrationPoint(k: k, efSearch: efSearch, recall: 1, selectivity: selectivity)
         guard total > 0 else { return point }
-        point.hops = max(Double(hops.load(ordering: .relaxed)) / queryCount, 1)
+        point.hops = max(Double(hops.reduce(0, +)) / queryCount, 1)
+        point.typicalHops = exp(hops.reduce(0) { $0 + log(Double(max($1, 1))) } / queryCount)
         // Other queries than these are to find as much as was promised: hence less by two standard errors of the mean, but not by more than
-        // half of what was missed, which so few queries tell only roughly.
+        // a third of what was missed: where little is, twice as much would still be little.
         let recall = hits / total, mean = hits / queryCount
         let variance = max(Double(squares.load(ordering: .relaxed)) / queryCount - mean * mean, 0)
-        point.recall = max(0, recall - min(2 * (variance / queryCount).squareRoot() * queryCount / total, (1 - recall) / 2))
+        point.recall = max(0, recall - min(2 * (variance / queryCount).squareRoot() * queryCount / total, (1 - recall) / 3))
         return point
     }
 }

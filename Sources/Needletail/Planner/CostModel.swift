@@ -10,7 +10,9 @@ import NeedletailIndex
 ///   that remain. What passes grows with the logarithm of the number of records, since the threshold falls as the scan goes on.
 /// - *over-fetch*: a walk without a filter for more neighbours, and where too few of them match, the cheapest of the others.
 /// - *walk*: the nodes that a walk expands are the `efSearch` that match and those between them that do not, `efSearch` ÷
-///   selectivity in all, as long as what matches lies everywhere; where it does not, the walk spends its budget and a scan follows.
+///   selectivity in all, as long as what matches lies everywhere; where it does not, the walk spends its budget and a scan follows. Most
+///   walks take less than the mean, and one that takes as long as a scan gives up: so what counts is the mean of those that do not, and
+///   how many do (``HopDistribution``).
 /// `Benchmarks/run plan` tells how near they come: scans within a third, walks within a factor of two.
 package struct CostModel: Sendable {
     var kernels: KernelCosts
@@ -28,8 +30,8 @@ package struct CostModel: Sendable {
     var shortfallShare = 0.0
     /// Of the vectors.
     var dimension: Int
-    /// What walks were counted to take, if they were.
-    var effort: GraphEffort?
+    /// What walks were counted to take, if they were, on average and typically.
+    var effort, typicalEffort: GraphEffort?
 
     init(_ facts: SearchFacts, _ index: SearchFacts.Graph) {
         self.init(
@@ -39,6 +41,7 @@ package struct CostModel: Sendable {
             dimension: index.graph.header.dimension)
         shortfallShare = facts.shortfallShare
         effort = index.calibration.effort
+        typicalEffort = index.calibration.typicalEffort
     }
 
     package init(
@@ -83,23 +86,28 @@ package struct CostModel: Sendable {
         return cost / 1000 + tail
     }
 
-    /// Hops that a walk is expected to make: as were counted. Where they were not: it looks as far as the k-th nearest by all means,
+    /// Hops that walks are expected to make: as were counted. Where they were not: one looks as far as the k-th nearest by all means,
     /// whatever `efSearch` is; for few neighbours, it makes sure of them.
-    func hops(efSearch: Int, k: Int) -> Double {
-        if let effort { return min(effort.hops(efSearch: efSearch, k: k, selectivity: selectivity), Double(liveCount)) }
-        let nodes = max(Double(efSearch), 2.5 * Double(k)) + (k < 10 ? 2 * Double(10 - k) : 0)
-        return min(nodes / selectivity, Double(liveCount))
+    func hops(efSearch: Int, k: Int) -> HopDistribution {
+        let most = Double(liveCount)
+        guard let effort else {
+            let nodes = max(Double(efSearch), 2.5 * Double(k)) + (k < 10 ? 2 * Double(10 - k) : 0)
+            return HopDistribution(mean: min(nodes / selectivity, most))
+        }
+        let mean = min(effort.hops(efSearch: efSearch, k: k, selectivity: selectivity), most)
+        return HopDistribution(mean: mean, typical: typicalEffort?.hops(efSearch: efSearch, k: k, selectivity: selectivity))
     }
 
     /// Nanoseconds of a hop, amid others: with the queue and the pool, and memory that is farther away than where it was measured.
     private var hop: Double { hasNeighborCodes ? 1.5 * kernels.blockHop : 1.3 * kernels.rowHop }
 
-    /// When a walk gives up: after as many hops as cost what the scan does that follows, but not below twice what is expected; and before
-    /// where so little matches around it that it would come to as many.
-    package func limit(efSearch: Int, k: Int) -> HNSWWalkLimit {
-        let fallback = min(codes(k: k), exact(k: k)) * 1000 / hop, expected = hops(efSearch: efSearch, k: k)
-        let most = max(fallback, 2 * expected) + 32
-        return HNSWWalkLimit(hops: Int(most), leastRate: selectivity * expected / most)
+    /// When a walk gives up: after as many hops as cost what the scan does that follows, but not below twice what it typically takes; and
+    /// before where so little matches around it that it would come to as many.
+    package func limit(efSearch: Int, k: Int) -> HNSWWalkLimit { limit(hops(efSearch: efSearch, k: k), k: k) }
+
+    private func limit(_ hops: HopDistribution, k: Int) -> HNSWWalkLimit {
+        let most = max(min(codes(k: k), exact(k: k)) * 1000 / hop, 2 * hops.typical) + 32
+        return HNSWWalkLimit(hops: Int(most), leastRate: selectivity * hops.typical / most)
     }
 
     /// Nanoseconds of keeping the k nearest of so many: each that is for a time.
@@ -113,17 +121,16 @@ package struct CostModel: Sendable {
 
     /// A walk through the graph, and what follows where it gives up.
     package func walk(efSearch: Int, k: Int) -> Double {
-        let hops = hops(efSearch: efSearch, k: k)
-        let start = walkStart * 1000
-        let own = start + hops * hop + 1.5 * Double(k) * kernels.row
-            + keeping(k: k, of: hops)
-        guard failureShare > 0 else { return own / 1000 + tail }
-        // It is seen after some hops that what matches is elsewhere.
-        var failing = start
-        let limit = limit(efSearch: efSearch, k: k)
-        failing += min(Double(limit.hops), 8 / max(limit.leastRate, 1e-9)) * hop
-        let fallback = failing / 1000 + min(codes(k: k), exact(k: k))
-        return (1 - failureShare) * own / 1000 + failureShare * fallback + tail
+        let hops = hops(efSearch: efSearch, k: k), start = walkStart * 1000
+        func cost(hops: Double) -> Double { start + hops * hop + 1.5 * Double(k) * kernels.row + keeping(k: k, of: hops) }
+        guard matchingCount < liveCount else { return cost(hops: hops.mean) / 1000 + tail }
+        let limit = limit(hops, k: k), most = Double(limit.hops)
+        let (ended, endedShare) = hops.ended(by: most)
+        // Where more have given up than do so by chance, it was seen after some hops that what matches is elsewhere.
+        let elsewhere = max(failureShare - (1 - endedShare), 0)
+        let own = (1 - elsewhere) * cost(hops: ended + (1 - endedShare) * most)
+            + elsewhere * (start + min(most, 8 / max(limit.leastRate, 1e-9)) * hop)
+        return own / 1000 + max(failureShare, 1 - endedShare) * min(codes(k: k), exact(k: k)) + tail
     }
 
     /// A walk without the filter for more neighbours, of which what does not match is dropped; and what follows where that is too much.
@@ -133,6 +140,28 @@ package struct CostModel: Sendable {
         plain.failureShare = 0
         let retry = min(codes(k: k), exact(k: k), walk(efSearch: max(efSearch, k), k: k))
         return plain.walk(efSearch: efSearch, k: fetched) - plain.tail + tail + shortfallShare * retry
+    }
+}
+
+/// How many hops walks take: most fewer than the mean, some many more. Their logarithms are taken for normally distributed.
+package struct HopDistribution {
+    var mean: Double
+    /// The geometric mean, which half of them do not exceed.
+    var typical: Double
+
+    /// - Parameter typical: `nil`: each walk takes the mean.
+    package init(mean: Double, typical: Double? = nil) {
+        self.mean = mean
+        self.typical = min(max(typical ?? mean, 1), mean)
+    }
+
+    /// Of walks with at most so many hops: their share, and their hops as a share of all walks.
+    package func ended(by most: Double) -> (hops: Double, share: Double) {
+        let deviation = (2 * log(mean / typical)).squareRoot()
+        guard deviation > 1e-6 else { return mean <= most ? (mean, 1) : (0, 0) }
+        let z = log(most / typical) / deviation
+        func below(_ z: Double) -> Double { 0.5 * erfc(-z / 2.0.squareRoot()) }
+        return (mean * below(z - deviation), below(z))
     }
 }
 

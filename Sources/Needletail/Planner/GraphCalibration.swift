@@ -11,8 +11,8 @@ struct GraphCalibration: Sendable {
     let unfiltered: Calibration
     /// Measured with records, as the curves under filters were.
     private let records: Calibration
-    /// What searches take; `nil` for an index of an earlier build.
-    let effort: GraphEffort?
+    /// What searches take, on average and typically; `nil` for an index of an earlier build.
+    let effort, typicalEffort: GraphEffort?
     /// By falling selectivity.
     private let filtered: [(selectivity: Double, curves: [Calibration.Curve])]
 
@@ -21,15 +21,16 @@ struct GraphCalibration: Sendable {
     /// The `efSearch` that they are measured at, for so many neighbours.
     static func filteredLadder(k: Int) -> [Int] {
         switch k {
-        case 1: [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128]
+        case 1: [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128]
         case 10: [10, 16, 24, 32, 48, 64, 96, 128, 192, 256]
-        default: [100, 160, 220, 250, 280, 320, 384, 512]
+        default: [100, 160, 220, 250, 280, 320, 384, 512, 640]
         }
     }
 
     init(_ points: [HNSWHeader.CalibrationPoint], queries: [HNSWHeader.CalibrationPoint] = []) {
         records = Calibration(points.filter { $0.selectivity == nil })
-        effort = GraphEffort(points)
+        effort = GraphEffort(points, \.hops)
+        typicalEffort = GraphEffort(points, \.typicalHops)
         unfiltered = queries.isEmpty ? records : Calibration(queries)
         filtered = Set(points.compactMap(\.selectivity)).sorted(by: >).map { selectivity in
             (selectivity, Calibration(points.filter { $0.selectivity == selectivity }).curves)

@@ -2,7 +2,7 @@ import Foundation
 import NeedletailIndex
 
 /// How many nodes walks through a graph expand, by `efSearch`, number of neighbours and share of records that a filter lets through:
-/// counted while recall was measured, since `efSearch` alone does not tell.
+/// counted while recall was measured, since `efSearch` alone does not tell. On average, or typically: most walks are short, a few long.
 struct GraphEffort: Sendable {
     /// For one number of neighbours, at one `efSearch` after another.
     private struct Curve {
@@ -23,11 +23,12 @@ struct GraphEffort: Sendable {
     /// By rising k, and for each by falling selectivity, of which the first is 1.
     private let curves: [(k: Double, bySelectivity: [(selectivity: Double, curve: Curve)])]
 
-    /// `nil` where the points say nothing of hops, as those of earlier builds.
-    init?(_ points: [HNSWHeader.CalibrationPoint]) {
+    /// - Parameter hops: Which count of the points it goes by.
+    /// - Returns: `nil` where the points say nothing of it, as those of earlier builds.
+    init?(_ points: [HNSWHeader.CalibrationPoint], _ hops: (HNSWHeader.CalibrationPoint) -> Double?) {
         var found: [Int: [Double: Curve]] = [:]
         for point in points.sorted(by: { $0.efSearch < $1.efSearch }) {
-            guard let hops = point.hops, hops.isFinite, hops >= 1, point.efSearch > 0 else { continue }
+            guard let hops = hops(point), hops.isFinite, hops >= 1, point.efSearch > 0 else { continue }
             var curve = found[point.k]?[point.selectivity ?? 1] ?? Curve()
             curve.settings.append(Double(point.efSearch))
             curve.hops.append(max(hops, curve.hops.last ?? 0))

@@ -110,8 +110,8 @@ private struct KernelMeasurement {
     let dimension: Int
     let degree: Int
 
-    /// Bytes that rows are read from: beyond the second-level cache of common CPUs.
-    private static let byteCount = 6 << 20
+    /// Bytes that rows are read from: a third of them does not fit the second-level cache of common CPUs.
+    private static let byteCount = 24 << 20
     private static let runs = 3
 
     func costs() -> KernelCosts {

@@ -55,10 +55,15 @@ package struct HNSWHeader: Codable, Sendable, Equatable {
         package var selectivity: Double?
         /// Nodes that a search expanded on average; nil where that was not counted.
         package var hops: Double?
+        /// The geometric mean of the same: what a search is expected to take, the rarest left aside.
+        package var typicalHops: Double?
 
-        package init(k: Int, efSearch: Int, recall: Double, selectivity: Double? = nil, hops: Double? = nil) {
+        package init(
+            k: Int, efSearch: Int, recall: Double, selectivity: Double? = nil, hops: Double? = nil, typicalHops: Double? = nil
+        ) {
             self.selectivity = selectivity
             self.hops = hops
+            self.typicalHops = typicalHops
             self.k = k
             self.efSearch = efSearch
             self.recall = recall
