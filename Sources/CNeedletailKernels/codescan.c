@@ -15,7 +15,8 @@ const nt_codescan *nt_codescan_of(nt_cpu_tier tier) {
     case NT_CPU_PORTABLE: return &nt_codescan_portable;
 #if defined(__x86_64__)
     case NT_CPU_AVX2: return &nt_codescan_avx2;
-    case NT_CPU_AVX512: return &nt_codescan_avx512;
+    // The first processors with AVX-512 lack what it needs (VBMI).
+    case NT_CPU_AVX512: return __builtin_cpu_supports("avx512vbmi") ? &nt_codescan_avx512 : &nt_codescan_avx2;
 #elif defined(__aarch64__)
     case NT_CPU_NEON: return &nt_codescan_neon;
 #endif
@@ -63,7 +64,9 @@ static void put_tables(int8_t *codes, size_t count) {
     for (size_t i = 0; i < count; i += 4) {
         const uint8_t *c = (const uint8_t *)codes + i;
         const table sums = ((zero + c[0]) & one) + ((zero + c[1]) & two) + ((zero + c[2]) & four) + ((zero + c[3]) & eight);
-        *(table *)(codes + count + 4 * i) = sums + (uint8_t)NT_SIGN_BIAS;
+        // Of the eight nibbles of four bytes, the lower ones first.
+        const size_t nibble = i / 4, place = nibble / 8 * 8 + nibble % 2 * 4 + nibble % 8 / 2;
+        *(table *)(codes + count + 16 * place) = sums + (uint8_t)NT_SIGN_BIAS;
     }
 }
 

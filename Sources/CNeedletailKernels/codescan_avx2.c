@@ -51,9 +51,9 @@ ALWAYS void sign_sums(const int8_t *codes, const uint8_t *const *rows, size_t wo
         }
         const size_t columns = byte_count - byte < 16 ? byte_count - byte : 16;
         for (size_t i = 0; i < columns; ++i) {
-            const uint8_t *table = tables + 32 * (byte + i);
+            const uint8_t *table = tables + 32 * byte + 128 * (i / 4) + 16 * (i % 4);
             const __m256i low = _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)table));
-            const __m256i high = _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)(table + 16)));
+            const __m256i high = _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)(table + 64)));
             const __m256i a = _mm256_shuffle_epi8(low, _mm256_and_si256(x[i], half));
             const __m256i b = _mm256_shuffle_epi8(high, _mm256_and_si256(_mm256_srli_epi16(x[i], 4), half));
             // Two fit a byte. Bytes are added in pairs as words: the upper byte of a pair goes into one sum alone, and is taken out

@@ -4,6 +4,8 @@
 //   TARGET                              the attribute that chooses the instruction set (may be empty)
 //   SIGN_ROWS                           how many rows are looked at together, a multiple of four
 //   sign_sums(codes, rows, words, raw)  always-inlined: of so many rows, Σ codes where the row's bit is set; 64 bits a word
+// or, in place of the latter two, with all that follows from the sums,
+//   PASSING                             and passing(query, rows, count, threshold, slots, out) as below
 // and names the table FUNCTIONS and its TIER.
 #pragma once
 #include "nt_codescan.h"
@@ -19,16 +21,26 @@ static inline __attribute__((always_inline)) TARGET const uint8_t *sign_row(cons
     return chunk + (slot & ((1u << rows->block_shift) - 1)) * rows->stride;
 }
 
-/// The rows of SIGN_AHEAD_ROWS slots from a position on; of those beyond the end, the last one.
-static inline __attribute__((always_inline)) TARGET void fetch_rows(
-    const nt_rows *rows, const uint32_t *slots, size_t position, size_t count, const uint8_t **out) {
-    for (size_t j = 0; j < SIGN_AHEAD_ROWS; ++j) {
-        const uint8_t *row = sign_row(rows, slots[position + j < count ? position + j : count - 1]);
-        for (size_t i = 0; i < rows->stride; i += 64) __builtin_prefetch(row + i, 0, 3);
+/// The rows of SIGN_AHEAD_ROWS slots from a position on, of so many cache lines each; of those beyond the end, the last one.
+static inline __attribute__((always_inline)) TARGET void fetch_lines(
+    const nt_rows *rows, size_t lines, const uint32_t *slots, size_t position, size_t count, const uint8_t **out) {
+    const size_t rest = count - position < SIGN_AHEAD_ROWS ? count - position : SIGN_AHEAD_ROWS;
+    for (size_t j = 0; j < rest; ++j) {
+        const uint8_t *row = sign_row(rows, slots[position + j]);
+        for (size_t i = 0; i < lines; ++i) __builtin_prefetch(row + 64 * i, 0, 3);
         out[j] = row;
     }
+    for (size_t j = rest; j < SIGN_AHEAD_ROWS; ++j) out[j] = out[rest - 1];
 }
 
+/// The same by rows alone.
+static inline __attribute__((always_inline)) TARGET void fetch_rows(
+    const nt_rows *rows, const uint32_t *slots, size_t position, size_t count, const uint8_t **out) {
+    if (rows->stride <= 64) fetch_lines(rows, 1, slots, position, count, out);
+    else fetch_lines(rows, (rows->stride + 63) / 64, slots, position, count, out);
+}
+
+#ifndef PASSING
 typedef float four_floats __attribute__((vector_size(16), aligned(4)));
 typedef int32_t four_ints __attribute__((vector_size(16), aligned(4)));
 
@@ -50,29 +62,38 @@ static inline __attribute__((always_inline)) TARGET void are_within(
     memcpy(flags, &found, sizeof found);
 }
 
+/// Of `count` rows, SIGN_AHEAD_ROWS at most, writes the slots of those whose least distance is at most the threshold; returns how many.
+/// There are SIGN_AHEAD_ROWS rows to read, whatever `count` is.
+static inline __attribute__((always_inline)) TARGET size_t passing(
+    const nt_sign_query *query, const uint8_t *const *rows, size_t count, float threshold, const uint32_t *slots, uint32_t *out) {
+    const size_t words = query->rotated_dimension / 64, numbers = query->rotated_dimension / 8;
+    int32_t raw[SIGN_AHEAD_ROWS], flags[SIGN_AHEAD_ROWS];
+    for (size_t j = 0; j < count; j += SIGN_ROWS) sign_sums(query->codes, rows + j, words, raw + j);
+    for (size_t j = 0; j < count; j += 4) are_within(query, rows + j, numbers, raw + j, threshold, flags + j);
+    size_t found = 0;
+    for (size_t j = 0; j < count; ++j) {
+        out[found] = slots[j];
+        found += (size_t)-flags[j];
+    }
+    return found;
+}
+#endif
+
 TARGET static size_t within(const nt_sign_query *given, const nt_rows *given_rows, const uint32_t *slots, size_t count,
                             float threshold, uint32_t *out) {
     const nt_sign_query query = *given;
     const nt_rows rows = *given_rows;
-    const size_t words = query.rotated_dimension / 64, numbers = query.rotated_dimension / 8;
     size_t found = 0;
     if (count == 0) return 0;
     const uint8_t *fetched[2][SIGN_AHEAD_ROWS];
     fetch_rows(&rows, slots, 0, count, fetched[0]);
     for (size_t i = 0, turn = 0; i < count; i += SIGN_AHEAD_ROWS, turn ^= 1) {
-        const uint8_t *const *row = fetched[turn];
         // `out` may be `slots`: what is read here is not yet written over.
         uint32_t taken[SIGN_AHEAD_ROWS];
         const size_t rest = count - i < SIGN_AHEAD_ROWS ? count - i : SIGN_AHEAD_ROWS;
         memcpy(taken, slots + i, rest * sizeof *taken);
         if (i + SIGN_AHEAD_ROWS < count) fetch_rows(&rows, slots, i + SIGN_AHEAD_ROWS, count, fetched[turn ^ 1]);
-        int32_t raw[SIGN_AHEAD_ROWS], flags[SIGN_AHEAD_ROWS];
-        for (size_t j = 0; j < rest; j += SIGN_ROWS) sign_sums(query.codes, row + j, words, raw + j);
-        for (size_t j = 0; j < rest; j += 4) are_within(&query, row + j, numbers, raw + j, threshold, flags + j);
-        for (size_t j = 0; j < rest; ++j) {
-            out[found] = taken[j];
-            found += (size_t)-flags[j];
-        }
+        found += passing(&query, fetched[turn], rest, threshold, taken, out + found);
     }
     return found;
 }

@@ -29,7 +29,7 @@ static inline size_t nt_sign_row_bytes(size_t rotated_dimension) { return (rotat
 /// A query: <s, v> = bias + step × Σ codes where s is positive.
 typedef struct {
     /// `rotated_dimension` of them, within ± NT_SIGN_LARGEST, 64-byte aligned. Behind them, for each four, a table of 16 bytes: the sum of
-    /// those that four bits choose, more by NT_SIGN_BIAS.
+    /// those that four bits choose, more by NT_SIGN_BIAS. Of the 8 tables of four bytes of a row, those of the lower halves come first.
     const int8_t *codes;
     size_t rotated_dimension;  ///< a multiple of 64, at most 65,536
     float step, bias;
