@@ -31,3 +31,29 @@ int32_t nt_sq8_query_dot(const uint8_t *row, size_t count, int8_t *codes, size_t
     if (byte_count > count) memset(codes + count, 0, byte_count - count);
     return 128 * sum;
 }
+
+typedef int32_t bits __attribute__((vector_size(32), aligned(4)));
+
+float nt_largest_f32(const float *values, size_t count) {
+    // The compiler keeps the order of a maximum of floats, in which a NaN would show; without their signs, floats are ordered as integers.
+    bits largest = {0};
+    size_t i = 0;
+    for (; i + 8 <= count; i += 8) {
+        bits x;
+        memcpy(&x, values + i, sizeof x);
+        x &= 0x7FFFFFFF;
+        const bits is_larger = x > largest;
+        largest = (x & is_larger) | (largest & ~is_larger);
+    }
+    int32_t most = 0;
+    for (int j = 0; j < 8; ++j) most = largest[j] > most ? largest[j] : most;
+    for (; i < count; ++i) {
+        int32_t x;
+        memcpy(&x, values + i, sizeof x);
+        x &= 0x7FFFFFFF;
+        most = x > most ? x : most;
+    }
+    float result;
+    memcpy(&result, &most, sizeof result);
+    return result;
+}

@@ -205,6 +205,9 @@ void nt_sq8_encode_dot(const float *values, size_t count, float inverse_step, ui
 /// A row of dot codes (0 behind `count`) as a query: c - 128 of `count` bytes, 0 behind. Returns the query's correction.
 int32_t nt_sq8_query_dot(const uint8_t *row, size_t count, int8_t *codes, size_t byte_count);
 
+/// The largest of the absolute values of `count` finite ones; 0 of none.
+float nt_largest_f32(const float *values, size_t count);
+
 #ifdef __cplusplus
 }
 #endif

@@ -219,7 +219,7 @@ extension SearchPlan {
 
     /// All ways to search a graph index, priced, with those that do not reach the recall and why.
     ///
-    /// - Parameter all: Whether walks are priced too where a scan takes less time than it takes to begin one.
+    /// - Parameter all: Whether walks are priced too where a scan takes less time than the shortest one.
     static func alternatives(_ request: SearchRequest, _ facts: SearchFacts, _ index: SearchFacts.Graph, all: Bool = true) -> [PricedPlan] {
         let costs = CostModel(facts, index), recall = request.recall ?? defaultRecall
         let compared = facts.matchingCount ?? facts.liveCount
@@ -231,7 +231,10 @@ extension SearchPlan {
                 plan: .codes(compared: compared, tail: index.tailCount, recall: found), microseconds: costs.codes(k: request.k),
                 refusal: recall > found ? "finds about \(found) of them, less than is asked for" : nil))
         }
-        if !all, request.efSearch == nil, plans.contains(where: { $0.refusal == nil && $0.microseconds < costs.walkStart }) { return plans }
+        if !all, request.efSearch == nil {
+            let least = costs.leastWalk(k: min(request.k, compared))
+            if plans.contains(where: { $0.refusal == nil && $0.microseconds < least }) { return plans }
+        }
         if request.efSearch == nil, let overfetch = overfetch(request, facts, index) {
             plans.append(priced(overfetch, request, facts))
             if facts.shortfallShare > mostShortfalls { plans[plans.count - 1].refusal = "too few match around the queries, as earlier searches have shown" }

@@ -30,6 +30,7 @@ package struct CostModel: Sendable {
     var shortfallShare = 0.0
     /// Of the vectors.
     var dimension: Int
+    var rowByteCount = 0
     /// What walks were counted to take, if they were, on average and typically.
     var effort, typicalEffort: GraphEffort?
 
@@ -40,6 +41,7 @@ package struct CostModel: Sendable {
             hasNeighborCodes: index.graph.header.quantization == .rabitq, failureShare: facts.failureShare,
             dimension: index.graph.header.dimension)
         shortfallShare = facts.shortfallShare
+        rowByteCount = index.graph.vectors.stride
         effort = index.calibration.effort
         typicalEffort = index.calibration.typicalEffort
     }
@@ -65,8 +67,14 @@ package struct CostModel: Sendable {
     /// Comparing all that match in full precision; where all do, one after another.
     package func exact(k: Int) -> Double {
         let sequential = Double(liveCount) * kernels.sequentialRow
-        let rows = matchingCount < liveCount ? min(Double(matchingCount) * kernels.row, sequential * 1.1) : sequential
+        let rows = matchingCount < liveCount ? min(Double(matchingCount) * row, sequential * 1.1) : sequential
         return (rows + keeping(k: k, of: Double(matchingCount))) / 1000
+    }
+
+    /// Nanoseconds of a row that matches: of few, the searches before with this filter have left them in the CPU's own cache.
+    private var row: Double {
+        let mebibytes = Double(matchingCount * rowByteCount) / 0x1p20
+        return kernels.cachedRow + (kernels.row - kernels.cachedRow) * min(max((mebibytes - 0.5) / 1.5, 0), 1)
     }
 
     /// The tail, which every search through an index compares.
@@ -76,7 +84,7 @@ package struct CostModel: Sendable {
     package func codes(k: Int) -> Double {
         guard hasCodes else { return .infinity }
         let kept = min(Double(CodeScanPrecision.standard.keptCount(k: k)), Double(matchingCount)), matching = Double(matchingCount)
-        var cost = kernels.search + kept * kernels.row * 2 + keeping(k: Int(kept), of: matching)
+        var cost = kernels.search + kept * row * 2 + keeping(k: Int(kept), of: matching)
         if hasSigns, matchingCount >= HNSWGraph.leastForSigns {
             let passing = min(matching, 2 * kept + 6 * kept * log(max(matching / kept, 1)))
             cost += matching * kernels.sign + passing * kernels.code
@@ -118,6 +126,9 @@ package struct CostModel: Sendable {
 
     /// What every walk takes: the upper levels are gone through; for neighbour codes, the query is rotated.
     var walkStart: Double { (4 * kernels.search + (hasNeighborCodes ? 6.5 * Double(dimension) : 0)) / 1000 }
+
+    /// The least that a walk takes, and a search for more than k: it expands k nodes that match, and what lies between them.
+    func leastWalk(k: Int) -> Double { walkStart + Double(k) / selectivity * hop / 1000 }
 
     /// A walk through the graph, and what follows where it gives up.
     package func walk(efSearch: Int, k: Int) -> Double {

@@ -13,6 +13,8 @@ package struct KernelCosts: Sendable, Equatable {
     package var code: Double
     /// A vector in full precision, here and there.
     package var row: Double
+    /// The same among so few that they stay in the CPU's own cache.
+    package var cachedRow: Double
     /// A vector in full precision, one after another.
     package var sequentialRow: Double
     /// A hop of a walk by neighbour codes, whose block and code are here and there.
@@ -24,13 +26,15 @@ package struct KernelCosts: Sendable, Equatable {
     /// A value of a column that a filter scans.
     package var columnValue: Double
 
+    /// - Parameter cachedRow: `nil`: as `row`.
     package init(
-        sign: Double, code: Double, row: Double, sequentialRow: Double, blockHop: Double, rowHop: Double, search: Double = 700,
-        columnValue: Double = 0.2
+        sign: Double, code: Double, row: Double, cachedRow: Double? = nil, sequentialRow: Double, blockHop: Double, rowHop: Double,
+        search: Double = 700, columnValue: Double = 0.2
     ) {
         self.sign = sign
         self.code = code
         self.row = row
+        self.cachedRow = cachedRow ?? row
         self.sequentialRow = sequentialRow
         self.blockHop = blockHop
         self.rowHop = rowHop
@@ -110,8 +114,8 @@ private struct KernelMeasurement {
     let dimension: Int
     let degree: Int
 
-    /// Bytes that rows are read from: a third of them does not fit the second-level cache of common CPUs.
-    private static let byteCount = 24 << 20
+    /// Bytes that rows are read from: a third of them does not fit the second-level cache of common CPUs; and a third that does.
+    private static let byteCount = 24 << 20, cachedByteCount = 1 << 20
     private static let runs = 3
 
     func costs() -> KernelCosts {
@@ -129,10 +133,11 @@ private struct KernelMeasurement {
         let code = codes(memory, query)
         let rowByteCount = (dimension * element.byteCount + 63) / 64 * 64
         let row = rows(memory, query, stride: rowByteCount, isSequential: false)
+        let cached = rows(memory, query, stride: rowByteCount, isSequential: false, byteCount: Self.cachedByteCount)
         let sequential = rows(memory, query, stride: rowByteCount, isSequential: true)
         let block = blocks(memory, query, rotatedDimension)
         return KernelCosts(
-            sign: sign, code: code, row: row, sequentialRow: sequential,
+            sign: sign, code: code, row: row, cachedRow: min(cached, row), sequentialRow: sequential,
             // Beside the block: a code, and the search of the queue.
             blockHop: block + code + 80, rowHop: code * Double(degree) / 2 + 100, columnValue: columnValues(memory))
     }
@@ -152,8 +157,10 @@ private struct KernelMeasurement {
     }
 
     /// Nanoseconds a row of `body`, the best of a few runs. It is given slots, one in about three of all, ascending.
-    private func time(stride: Int, isSequential: Bool = false, _ body: (UnsafePointer<UInt32>, Int) -> Void) -> Double {
-        let count = Self.byteCount / stride
+    private func time(
+        stride: Int, isSequential: Bool = false, byteCount: Int = byteCount, _ body: (UnsafePointer<UInt32>, Int) -> Void
+    ) -> Double {
+        let count = byteCount / stride
         var state: UInt64 = 1
         let slots: [UInt32] = (0 ..< UInt32(count)).filter { _ in
             state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
@@ -205,16 +212,18 @@ private struct KernelMeasurement {
         }
     }
 
-    private func rows(_ memory: UnsafeRawPointer, _ query: UnsafeRawPointer, stride: Int, isSequential: Bool) -> Double {
+    private func rows(
+        _ memory: UnsafeRawPointer, _ query: UnsafeRawPointer, stride: Int, isSequential: Bool, byteCount: Int = byteCount
+    ) -> Double {
         var prepared = nt_query(vector: query, dimension: dimension, inverse_norm: 1)
         let functions = nt_distance_for(metric.kernelMetric, element.kernelElement).pointee
         // Norms stand behind the rows of a block; here they are other rows' bytes.
-        let shift = max(0, Int.bitWidth - 1 - (Self.byteCount / (stride + 4)).leadingZeroBitCount)
+        let shift = max(0, Int.bitWidth - 1 - (byteCount / (stride + 4)).leadingZeroBitCount)
         let count = 1 << shift
-        let keys = UnsafeMutablePointer<UInt64>.allocate(capacity: Self.byteCount / stride + 16)
+        let keys = UnsafeMutablePointer<UInt64>.allocate(capacity: byteCount / stride + 16)
         defer { keys.deallocate() }
         var chunk: UnsafeRawPointer? = memory
-        return time(stride: Self.byteCount / count, isSequential: isSequential) { slots, slotCount in
+        return time(stride: byteCount / count, isSequential: isSequential, byteCount: byteCount) { slots, slotCount in
             withUnsafePointer(to: &chunk) { chunks in
                 var rows = nt_rows(blocks: chunks, stride: stride, block_shift: UInt32(shift))
                 if isSequential {

@@ -118,17 +118,17 @@ extension HNSWGraph {
     /// The query in the forms that traversal and rescoring need.
     func prepare(_ query: UnsafePointer<Float>, _ scratch: HNSWScratch) -> nt_traversal_query {
         scratch.reserve(codes: SQ8Quantizer.rowByteCount(dimension: header.dimension))
+        // That of the 8-bit form is the same: such a query is made of whole numbers.
+        let norm: Float = header.metric == .cosine ? inverseNorm(squared: nt_sqnorm_f32(query, header.dimension)) : 0
         var prepared = nt_traversal_query()
-        if header.quantization != .none, let sq8 = header.sq8 { prepared = sq8.prepare(query, codes: scratch.codes) }
+        if header.quantization != .none, let sq8 = header.sq8 {
+            prepared = sq8.prepare(query, inverseNorm: norm, codes: scratch.codes)
+        }
         prepared.functions = nt_distance_for(header.metric.kernelMetric, header.element.kernelElement)
-        prepared.vector = nt_query(vector: query, dimension: header.dimension, inverse_norm: 0)
+        prepared.vector = nt_query(vector: query, dimension: header.dimension, inverse_norm: norm)
         if header.element == .i8 {
             nt_narrow_i8(query, scratch.narrowed, header.dimension)
             prepared.vector.vector = UnsafeRawPointer(scratch.narrowed)
-        }
-        if header.metric == .cosine, let stored = prepared.vector.vector {
-            let element: Element = header.element == .i8 ? .i8 : .f32
-            prepared.vector.inverse_norm = inverseNorm(squared: element.squaredNorm(of: stored, dimension: header.dimension))
         }
         return prepared
     }

@@ -79,20 +79,21 @@ package struct SQ8Quantizer: Codable, Sendable, Equatable {
     ///
     /// - Parameters:
     ///   - query: `dimension` components, finite.
+    ///   - inverseNorm: under cosine, one over its length, where that is known.
     ///   - codes: room for `rowByteCount` bytes, 64-byte aligned, which must outlive the result.
-    package func prepare(_ query: UnsafePointer<Float>, codes: UnsafeMutableRawPointer) -> nt_traversal_query {
+    package func prepare(
+        _ query: UnsafePointer<Float>, inverseNorm: Float? = nil, codes: UnsafeMutableRawPointer
+    ) -> nt_traversal_query {
         let bytes = codes.assumingMemoryBound(to: UInt8.self)
         if metric == .l2 {
             nt_sq8_encode_l2(query, dimension, minimum, 1 / step, bytes, rowByteCount)
             return traversalQuery(codes, scale: step * step, offset: 0, correction: 0)
         }
-        var largest: Float = 0
-        for i in 0 ..< dimension { largest = max(largest, abs(query[i])) }
         // Tiny and zero queries keep a scale whose inverse is finite; their codes are 0.
-        let queryStep = max(largest / 127, 1e-36)
+        let queryStep = max(nt_largest_f32(query, dimension) / 127, 1e-36)
         nt_sq8_encode_dot(query, dimension, 1 / queryStep, bytes, rowByteCount)
         let correction = nt_sq8_query_dot(bytes, dimension, codes.assumingMemoryBound(to: Int8.self), rowByteCount)
-        let norm = metric == .cosine ? inverseNorm(squared: Element.f32.squaredNorm(of: query, dimension: dimension)) : 1
+        let norm = metric == .cosine ? inverseNorm ?? NeedletailIndex.inverseNorm(squared: nt_sqnorm_f32(query, dimension)) : 1
         return traversalQuery(codes, scale: -(queryStep * norm) * step, offset: metric == .cosine ? 1 : 0, correction: correction)
     }
 
