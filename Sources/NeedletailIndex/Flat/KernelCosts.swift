@@ -4,7 +4,7 @@ import NeedletailStorage
 import Synchronization
 
 /// What the inner loops cost on this machine, in nanoseconds, for vectors of one shape: measured once a process and shape, on memory
-/// that does not fit the CPU's own cache, as most collections do not. That takes some milliseconds, many where the system is slow to
+/// that does not fit the CPU's own cache, as most collections do not. That takes some tens of milliseconds, more where the system is slow to
 /// give the memory: no search waits for it.
 package struct KernelCosts: Sendable, Equatable {
     /// A code of one bit a dimension, here and there.
