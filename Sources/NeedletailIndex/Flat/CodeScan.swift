@@ -154,7 +154,7 @@ extension HNSWGraph {
         var signs: (query: nt_sign_query, base: Float)?
         if let stored = self.signs, count >= Self.leastForSigns {
             signRows = stored.rows
-            signs = signQuery(query, inverseNorm: prepared.pointee.vector.inverse_norm, precision, memory)
+            signs = signQuery(query, precision, memory)
         }
         var position = 0
         // The first steps are short: the threshold that they leave excludes most of what follows.
@@ -179,12 +179,12 @@ extension HNSWGraph {
 
     /// The query as rows of signs are compared with it, and what all of their distances have in common.
     private func signQuery(
-        _ query: UnsafePointer<Float>, inverseNorm: Float, _ precision: CodeScanPrecision, _ memory: CodeScanScratch
+        _ query: UnsafePointer<Float>, _ precision: CodeScanPrecision, _ memory: CodeScanScratch
     ) -> (nt_sign_query, Float)? {
         guard let rotation = signRotation else { return nil }
         let dimension = header.dimension, rotatedDimension = rotation.rotatedDimension
         let vector = memory.vectors, rotated = vector + rotatedDimension
-        let scale = header.metric == .cosine ? inverseNorm : 1
+        let scale = header.metric == .cosine ? inverseNorm(squared: nt_sqnorm_f32(query, dimension)) : 1
         for i in 0 ..< dimension { vector[i] = query[i] * scale }
         var kernel = rotation.kernel
         nt_rabitq_current().pointee.rotate(&kernel, vector, rotated)

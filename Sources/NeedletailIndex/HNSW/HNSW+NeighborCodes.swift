@@ -101,7 +101,7 @@ extension HNSWGraph {
         let queueCapacity = 2 * budget + groups * group
         memory.reserve(queue: queueCapacity + 40, budget: budget, k: k, dimension: rotation.rotatedDimension)
         let functions = nt_rabitq_current().pointee
-        let signs = prepareTables(query, inverseNorm: prepared.pointee.vector.inverse_norm, rotation, functions, memory)
+        let signs = prepareTables(query, rotation, functions, memory)
 
         var level = nt_rabitq_level()
         level.blocks = neighborBlocks.rows
@@ -146,11 +146,11 @@ extension HNSWGraph {
 
     /// The tables that neighbour codes are looked up in.
     private func prepareTables(
-        _ query: UnsafePointer<Float>, inverseNorm norm: Float, _ rotation: RaBitQRotation, _ functions: nt_rabitq,
-        _ memory: NeighborCodesScratch
+        _ query: UnsafePointer<Float>, _ rotation: RaBitQRotation, _ functions: nt_rabitq, _ memory: NeighborCodesScratch
     ) -> nt_rabitq_query {
         var source = query
         if header.metric == .cosine {
+            let norm = inverseNorm(squared: nt_sqnorm_f32(query, header.dimension))
             for i in 0 ..< header.dimension { memory.normalized[i] = query[i] * norm }
             source = UnsafePointer(memory.normalized)
         }

@@ -118,7 +118,6 @@ extension HNSWGraph {
     /// The query in the forms that traversal and rescoring need.
     func prepare(_ query: UnsafePointer<Float>, _ scratch: HNSWScratch) -> nt_traversal_query {
         scratch.reserve(codes: SQ8Quantizer.rowByteCount(dimension: header.dimension))
-        // That of the 8-bit form is the same: such a query is made of whole numbers.
         let norm: Float = header.metric == .cosine ? inverseNorm(squared: nt_sqnorm_f32(query, header.dimension)) : 0
         var prepared = nt_traversal_query()
         if header.quantization != .none, let sq8 = header.sq8 {
@@ -129,6 +128,9 @@ extension HNSWGraph {
         if header.element == .i8 {
             nt_narrow_i8(query, scratch.narrowed, header.dimension)
             prepared.vector.vector = UnsafeRawPointer(scratch.narrowed)
+            if header.metric == .cosine {
+                prepared.vector.inverse_norm = inverseNorm(squared: nt_sqnorm_i8(scratch.narrowed, header.dimension))
+            }
         }
         return prepared
     }
