@@ -50,18 +50,14 @@ ALWAYS __mmask16 are_within(const nt_sign_query *query, const uint8_t *const *ro
     const uint8_t *tables = (const uint8_t *)query->codes + query->rotated_dimension;
     // What the tables have too much is taken off.
     __m512i even = _mm512_set1_epi32(-(int32_t)(2 * byte_count) * NT_SIGN_BIAS), odd = _mm512_setzero_si512(), words[4];
-    size_t byte = 0;
-    for (; byte + 16 <= byte_count; byte += 16) {
+    for (size_t byte = 0; byte < byte_count; byte += 16) {
         turn_rows(rows, byte, words);
         even = add_word(even, words[0], tables + 32 * byte);
         odd = add_word(odd, words[1], tables + 32 * byte + 128);
+        // Signs end with a half of 16 bytes where there is an odd number of 64.
+        if (byte + 8 == byte_count) break;
         even = add_word(even, words[2], tables + 32 * byte + 256);
         odd = add_word(odd, words[3], tables + 32 * byte + 384);
-    }
-    if (byte < byte_count) {
-        turn_rows(rows, byte, words);
-        even = add_word(even, words[0], tables + 32 * byte);
-        odd = add_word(odd, words[1], tables + 32 * byte + 128);
     }
     turn_rows(rows, byte_count, words);
     const __m512 sums = _mm512_cvtepi32_ps(_mm512_add_epi32(even, odd));

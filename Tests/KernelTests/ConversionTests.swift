@@ -73,4 +73,19 @@ struct ConversionTests {
             #expect(back == expected[..<count].map(Float.init))
         }
     }
+
+    @Test("the largest of absolute values is found wherever it stands, in however many")
+    func largest() {
+        var random = SeededGenerator(seed: .random(in: 0 ... .max))
+        print("ConversionTests seed \(random.seed)")
+        for count in 0 ..< 70 {
+            var values = (0 ..< count).map { _ in random.normal() }
+            #expect(nt_largest_f32(values, count) == values.map(abs).max() ?? 0)
+            for place in 0 ..< count {
+                values[place] = place % 2 == 0 ? -9 : 9
+                #expect(nt_largest_f32(values, count) == 9, "at \(place) of \(count)")
+                values[place] = -0.0
+            }
+        }
+    }
 }

@@ -94,6 +94,9 @@ package struct CostModel: Sendable {
         return cost / 1000 + tail
     }
 
+    /// The faster of the two scans.
+    private func scan(k: Int) -> Double { min(codes(k: k), exact(k: k)) }
+
     /// Hops that walks are expected to make: as were counted. Where they were not: one looks as far as the k-th nearest by all means,
     /// whatever `efSearch` is; for few neighbours, it makes sure of them.
     func hops(efSearch: Int, k: Int) -> HopDistribution {
@@ -114,7 +117,7 @@ package struct CostModel: Sendable {
     package func limit(efSearch: Int, k: Int) -> HNSWWalkLimit { limit(hops(efSearch: efSearch, k: k), k: k) }
 
     private func limit(_ hops: HopDistribution, k: Int) -> HNSWWalkLimit {
-        let most = max(min(codes(k: k), exact(k: k)) * 1000 / hop, 2 * hops.typical) + 32
+        let most = max(scan(k: k) * 1000 / hop, 2 * hops.typical) + 32
         return HNSWWalkLimit(hops: Int(most), leastRate: selectivity * hops.typical / most)
     }
 
@@ -125,7 +128,7 @@ package struct CostModel: Sendable {
     }
 
     /// What every walk takes: the upper levels are gone through; for neighbour codes, the query is rotated.
-    var walkStart: Double { (4 * kernels.search + (hasNeighborCodes ? 6.5 * Double(dimension) : 0)) / 1000 }
+    private var walkStart: Double { (4 * kernels.search + (hasNeighborCodes ? 6.5 * Double(dimension) : 0)) / 1000 }
 
     /// The least that a walk takes, and a search for more than k: it expands k nodes that match, and what lies between them.
     func leastWalk(k: Int) -> Double { walkStart + Double(k) / selectivity * hop / 1000 }
@@ -141,7 +144,7 @@ package struct CostModel: Sendable {
         let elsewhere = max(failureShare - (1 - endedShare), 0)
         let own = (1 - elsewhere) * cost(hops: ended + (1 - endedShare) * most)
             + elsewhere * (start + min(most, 8 / max(limit.leastRate, 1e-9)) * hop)
-        return own / 1000 + max(failureShare, 1 - endedShare) * min(codes(k: k), exact(k: k)) + tail
+        return own / 1000 + max(failureShare, 1 - endedShare) * scan(k: k) + tail
     }
 
     /// A walk without the filter for more neighbours, of which what does not match is dropped; and what follows where that is too much.
@@ -149,7 +152,7 @@ package struct CostModel: Sendable {
         var plain = self
         plain.matchingCount = liveCount
         plain.failureShare = 0
-        let retry = min(codes(k: k), exact(k: k), walk(efSearch: max(efSearch, k), k: k))
+        let retry = min(scan(k: k), walk(efSearch: max(efSearch, k), k: k))
         return plain.walk(efSearch: efSearch, k: fetched) - plain.tail + tail + shortfallShare * retry
     }
 }
@@ -166,7 +169,7 @@ package struct HopDistribution {
         self.typical = min(max(typical ?? mean, 1), mean)
     }
 
-    /// Of walks with at most so many hops: their share, and their hops as a share of all walks.
+    /// Of walks with at most so many hops: their share, and their hops, on average over all walks.
     package func ended(by most: Double) -> (hops: Double, share: Double) {
         let deviation = (2 * log(mean / typical)).squareRoot()
         guard deviation > 1e-6 else { return mean <= most ? (mean, 1) : (0, 0) }

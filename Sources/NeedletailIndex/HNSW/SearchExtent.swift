@@ -85,10 +85,11 @@ extension HNSWBuilder {
     ) -> [HNSWHeader.ReachPoint]? {
         let header = graph.header, isHeldOut = heldOut.count >= leastHeldOut
         let k = isHeldOut ? 10 : 11
-        let candidates = isHeldOut ? heldOut : evenly(reachQueryCount, of: header.count).filter { slot in
-            deleted.map { $0[slot >> 6] >> UInt64(slot & 63) & 1 == 0 } ?? true
-        }
-        let asking = evenly(reachQueryCount, of: candidates.count).map { candidates[$0] }
+        let asking = isHeldOut
+            ? evenly(reachQueryCount, of: heldOut.count).map { heldOut[$0] }
+            : evenly(reachQueryCount, of: header.count).filter { slot in
+                deleted.map { $0[slot >> 6] >> UInt64(slot & 63) & 1 == 0 } ?? true
+            }
         guard header.count > 10 * k, !asking.isEmpty, header.metric != .dot || header.neighborCodes != nil else { return nil }
         let scratch = HNSWScratch()
         let query = UnsafeMutablePointer<Float>.allocate(capacity: header.dimension)
