@@ -53,6 +53,45 @@ void nt_sign_encode(const float *difference, size_t rotated_dimension, nt_metric
     memcpy(bytes + rotated_dimension / 8, numbers, sizeof numbers);
 }
 
+typedef uint8_t sixteen __attribute__((vector_size(16), aligned(1)));
+
+/// Puts 16 bytes of 16 rows down column by column, or the first 8 of them.
+static void pack_columns(const uint8_t *const *rows, size_t byte, size_t columns, uint8_t *block) {
+    sixteen x[16], y[16];
+    for (int i = 0; i < 16; ++i) memcpy(x + i, rows[i] + byte, sizeof *x);
+    for (int turn = 0; turn < 4; ++turn) {
+        for (int i = 0; i < 8; ++i) {
+            y[2 * i] = __builtin_shufflevector(x[i], x[i + 8], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+            y[2 * i + 1] = __builtin_shufflevector(x[i], x[i + 8], 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+        }
+        memcpy(x, y, sizeof x);
+    }
+    for (size_t i = 0; i < columns; ++i) memcpy(block + NT_SIGN_BLOCK * (byte + i), x + i, sizeof *x);
+}
+
+void nt_sign_pack(const nt_rows *rows, size_t rotated_dimension, const uint32_t *slots, size_t count, void *blocks) {
+    const size_t byte_count = rotated_dimension / 8, block_bytes = nt_sign_block_bytes(rotated_dimension);
+    uint8_t *block = blocks;
+    for (size_t first = 0; first < count; first += NT_SIGN_BLOCK, block += block_bytes) {
+        const size_t rest = count - first < NT_SIGN_BLOCK ? count - first : NT_SIGN_BLOCK;
+        if (rest < NT_SIGN_BLOCK) memset(block, 0, block_bytes);
+        const uint8_t *found[NT_SIGN_BLOCK];
+        for (size_t j = 0; j < NT_SIGN_BLOCK; ++j) {
+            const uint32_t slot = slots[first + (j < rest ? j : 0)];
+            const uint8_t *chunk = rows->blocks[slot >> rows->block_shift];
+            found[j] = chunk + (slot & ((1u << rows->block_shift) - 1)) * rows->stride;
+            for (size_t line = 0; line < rows->stride; line += 64) __builtin_prefetch(found[j] + line);
+        }
+        // Behind the signs of a row stand its numbers, 12 bytes and four to spare: 16 bytes can always be read.
+        for (size_t j = 0; j < rest; j += 16)
+            for (size_t byte = 0; byte < byte_count; byte += 16)
+                pack_columns(found + j, byte, byte_count - byte < 16 ? 8 : 16, block + j);
+        float *numbers = (float *)(block + NT_SIGN_BLOCK * byte_count);
+        for (size_t j = 0; j < rest; ++j)
+            for (size_t i = 0; i < 3; ++i) memcpy(numbers + NT_SIGN_BLOCK * i + j, found[j] + byte_count + 4 * i, sizeof *numbers);
+    }
+}
+
 typedef uint8_t table __attribute__((vector_size(16), aligned(16)));
 
 /// Writes the tables behind the codes.
@@ -80,10 +119,13 @@ nt_sign_query nt_sign_prepare(const float *difference, size_t rotated_dimension,
     }
     // Tiny and zero queries keep a step whose inverse is finite.
     const float step = largest / NT_SIGN_LARGEST > 1e-36f ? largest / NT_SIGN_LARGEST : 1e-36f, inverse = 1 / step;
-    int64_t sum = 0;
+    int32_t sum = 0;
     for (size_t i = 0; i < rotated_dimension; ++i) {
-        codes[i] = (int8_t)lrintf(difference[i] * inverse);
-        sum += codes[i];
+        // Rounds to the nearest integer, as the last bit of a float of this size counts one; vectorised, which lrintf is not.
+        const float large = 0x1.8p23f, shifted = difference[i] * inverse + large;
+        const int32_t code = (int32_t)(shifted - large);
+        codes[i] = (int8_t)code;
+        sum += code;
     }
     put_tables(codes, rotated_dimension);
     // <s, v> is twice what positive signs add, less all.

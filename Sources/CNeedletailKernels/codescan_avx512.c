@@ -8,6 +8,7 @@
 #define FUNCTIONS nt_codescan_avx512
 #define TIER NT_CPU_AVX512
 #define PASSING
+#define PACKED
 #define UNROLL _Pragma("clang loop unroll(full)")
 #define ALWAYS static inline __attribute__((always_inline)) TARGET
 
@@ -80,6 +81,60 @@ ALWAYS size_t passing(
         found += (size_t)number;
     }
     return found;
+}
+
+// Bytes of a row after which sums of bytes may be more than 16 bits.
+#define MOST_BYTES 256
+
+/// Of 64 rows the sums of 16-bit words and of their upper bytes alone, as 32-bit numbers in order, are added to `sums`.
+ALWAYS void add_sums(__m512i words, __m512i upper, __m512i *sums) {
+    const __m512i even = _mm512_sub_epi16(words, _mm512_slli_epi16(upper, 8));
+    // Of each 16 rows, the first and the second eight.
+    const __m512i low = _mm512_unpacklo_epi16(even, upper), high = _mm512_unpackhi_epi16(even, upper);
+    sums[0] = _mm512_add_epi32(sums[0], _mm512_cvtepu16_epi32(_mm256_inserti128_si256(_mm512_castsi512_si256(low), _mm512_castsi512_si128(high), 1)));
+    UNROLL for (int i = 1; i < 4; ++i) {
+        const __m128i a = i == 1 ? _mm512_extracti32x4_epi32(low, 1) : i == 2 ? _mm512_extracti32x4_epi32(low, 2) : _mm512_extracti32x4_epi32(low, 3);
+        const __m128i b = i == 1 ? _mm512_extracti32x4_epi32(high, 1) : i == 2 ? _mm512_extracti32x4_epi32(high, 2) : _mm512_extracti32x4_epi32(high, 3);
+        sums[i] = _mm512_add_epi32(sums[i], _mm512_cvtepu16_epi32(_mm256_inserti128_si256(_mm256_castsi128_si256(a), b, 1)));
+    }
+}
+
+/// The rows of a block that are within the threshold, a bit each.
+ALWAYS uint64_t packed_within(const nt_sign_query *query, const uint8_t *block, float threshold) {
+    const size_t byte_count = query->rotated_dimension / 8;
+    const uint8_t *tables = (const uint8_t *)query->codes + query->rotated_dimension;
+    const __m512i half = _mm512_set1_epi8(15);
+    // What the tables have too much is taken off.
+    __m512i sums[4], words = _mm512_setzero_si512(), upper = words;
+    UNROLL for (int i = 0; i < 4; ++i) sums[i] = _mm512_set1_epi32(-(int32_t)(2 * byte_count) * NT_SIGN_BIAS);
+    for (size_t byte = 0; byte < byte_count; byte += 4) {
+        UNROLL for (size_t i = 0; i < 4; ++i) {
+            const __m512i column = _mm512_load_si512(block + NT_SIGN_BLOCK * (byte + i));
+            const uint8_t *table = tables + 32 * byte + 16 * i;
+            const __m512i low = _mm512_broadcast_i32x4(_mm_load_si128((const __m128i *)table));
+            const __m512i high = _mm512_broadcast_i32x4(_mm_load_si128((const __m128i *)(table + 64)));
+            const __m512i a = _mm512_shuffle_epi8(low, _mm512_and_si512(column, half));
+            const __m512i b = _mm512_shuffle_epi8(high, _mm512_and_si512(_mm512_srli_epi16(column, 4), half));
+            // Two fit a byte. Bytes are added in pairs as words: the upper byte goes into one sum alone, and is taken out of the other.
+            const __m512i both = _mm512_add_epi8(a, b);
+            words = _mm512_add_epi16(words, both);
+            upper = _mm512_add_epi16(upper, _mm512_srli_epi16(both, 8));
+        }
+        if ((byte + 4) % MOST_BYTES == 0) {
+            add_sums(words, upper, sums);
+            words = upper = _mm512_setzero_si512();
+        }
+    }
+    add_sums(words, upper, sums);
+    const float *numbers = (const float *)(block + NT_SIGN_BLOCK * byte_count);
+    uint64_t within = 0;
+    UNROLL for (int i = 0; i < 4; ++i, numbers += 16) {
+        const __m512 product = _mm512_add_ps(_mm512_set1_ps(query->bias), _mm512_mul_ps(_mm512_set1_ps(query->step), _mm512_cvtepi32_ps(sums[i])));
+        const __m512 distance = _mm512_add_ps(_mm512_load_ps(numbers), _mm512_mul_ps(_mm512_load_ps(numbers + NT_SIGN_BLOCK), product));
+        const __m512 least = _mm512_sub_ps(distance, _mm512_mul_ps(_mm512_set1_ps(query->slack), _mm512_load_ps(numbers + 2 * NT_SIGN_BLOCK)));
+        within |= (uint64_t)_mm512_cmp_ps_mask(least, _mm512_set1_ps(threshold), _CMP_LE_OS) << (16 * i);
+    }
+    return within;
 }
 
 #include "codescan_loop.h"

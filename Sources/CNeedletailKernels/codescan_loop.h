@@ -6,6 +6,8 @@
 //   sign_sums(codes, rows, words, raw)  always-inlined: of so many rows, Σ codes where the row's bit is set; 64 bits a word
 // or, in place of the latter two, with all that follows from the sums,
 //   PASSING                             and passing(query, rows, count, threshold, slots, out) as below
+// and if it likes
+//   PACKED                              and packed_within(query, block, threshold) as below
 // and names the table FUNCTIONS and its TIER.
 #pragma once
 #include "nt_codescan.h"
@@ -98,4 +100,40 @@ TARGET static size_t within(const nt_sign_query *given, const nt_rows *given_row
     return found;
 }
 
-const nt_codescan FUNCTIONS = {.tier = TIER, .within = within};
+#ifndef PACKED
+/// The rows of a block that are within the threshold, a bit each.
+static inline __attribute__((always_inline)) TARGET uint64_t packed_within(const nt_sign_query *query, const uint8_t *block, float threshold) {
+    const size_t byte_count = query->rotated_dimension / 8;
+    const uint8_t *tables = (const uint8_t *)query->codes + query->rotated_dimension;
+    int32_t sums[NT_SIGN_BLOCK];
+    // What the tables have too much is taken off.
+    for (int r = 0; r < NT_SIGN_BLOCK; ++r) sums[r] = -(int32_t)(2 * byte_count) * NT_SIGN_BIAS;
+    for (size_t byte = 0; byte < byte_count; ++byte) {
+        const uint8_t *low = tables + 128 * (byte / 4) + 16 * (byte % 4), *high = low + 64, *column = block + NT_SIGN_BLOCK * byte;
+        for (int r = 0; r < NT_SIGN_BLOCK; ++r) sums[r] += low[column[r] & 15] + high[column[r] >> 4];
+    }
+    const float *add = (const float *)(block + NT_SIGN_BLOCK * byte_count), *scale = add + NT_SIGN_BLOCK, *error = scale + NT_SIGN_BLOCK;
+    uint64_t within = 0;
+    for (int r = 0; r < NT_SIGN_BLOCK; ++r) {
+        const float product = query->bias + query->step * (float)sums[r];
+        const float least = (add[r] + scale[r] * product) - query->slack * error[r];
+        within |= (uint64_t)(least <= threshold) << r;
+    }
+    return within;
+}
+#endif
+
+TARGET static size_t within_packed(const nt_sign_query *given, const void *blocks, const uint32_t *slots, size_t count, float threshold,
+                                   uint32_t *out) {
+    const nt_sign_query query = *given;
+    const uint8_t *block = blocks;
+    size_t found = 0;
+    for (size_t first = 0; first < count; first += NT_SIGN_BLOCK, block += nt_sign_block_bytes(query.rotated_dimension)) {
+        uint64_t within = packed_within(&query, block, threshold);
+        if (count - first < NT_SIGN_BLOCK) within &= (1ull << (count - first)) - 1;
+        for (; within != 0; within &= within - 1) out[found++] = slots[first + (size_t)__builtin_ctzll(within)];
+    }
+    return found;
+}
+
+const nt_codescan FUNCTIONS = {.tier = TIER, .within = within, .within_packed = within_packed};

@@ -22,6 +22,7 @@ struct CodeScanTests {
                     let found = sample.within(functions, query, slots, threshold)
                     #expect(found == sample.within(portable, query, slots, threshold), "\(count) rows of dimension \(dimension)")
                     #expect(found == slots.filter { sample.least(Int($0), query) <= threshold })
+                    #expect(found == sample.withinPacked(functions, query, slots, threshold), "\(count) packed rows of dimension \(dimension)")
                 }
             }
         }
@@ -91,6 +92,25 @@ private final class SignSample {
             var rows = nt_rows(blocks: chunks, stride: stride, block_shift: 31)
             return functions.within(&prepared, &rows, slots, slots.count, threshold, &found)
         }
+        withExtendedLifetime((self, query)) {}
+        return Array(found.prefix(count))
+    }
+
+    /// The same with the rows of the slots packed in memory of just that size.
+    func withinPacked(_ functions: nt_codescan, _ query: SignQuery, _ slots: [UInt32], _ threshold: Float) -> [UInt32] {
+        let byteCount = nt_sign_packed_bytes(dimension, slots.count)
+        let blocks = UnsafeMutableRawPointer.allocate(byteCount: byteCount, alignment: 64)
+        defer { blocks.deallocate() }
+        // What is to spare must not depend on what was there.
+        blocks.initializeMemory(as: UInt8.self, repeating: 0xFF, count: byteCount)
+        var found = [UInt32](repeating: 0, count: slots.count)
+        var chunk: UnsafeRawPointer? = UnsafeRawPointer(bytes)
+        var prepared = query.prepared
+        withUnsafePointer(to: &chunk) { chunks in
+            var rows = nt_rows(blocks: chunks, stride: stride, block_shift: 31)
+            nt_sign_pack(&rows, dimension, slots, slots.count, blocks)
+        }
+        let count = functions.within_packed(&prepared, blocks, slots, slots.count, threshold, &found)
         withExtendedLifetime((self, query)) {}
         return Array(found.prefix(count))
     }

@@ -62,7 +62,8 @@ struct PlannerTests {
                     short += actual.remark == nil ? 0 : 1
                     recall += try #require(followed.trueRecall) / Double(queries.count)
                 }
-                #expect(recall >= 0.92, "k \(k), \(filter), seed \(sample.seed)")
+                // Of 60 single neighbours, three standard deviations fewer may be found than the 95 in 100 that are asked for.
+                #expect(recall >= (k == 1 ? 0.86 : 0.92), "k \(k), \(filter), seed \(sample.seed)")
                 #expect(isByChance ? short < queries.count / 3 : short > 0, "k \(k), \(filter): \(short) fell short, seed \(sample.seed)")
             }
         }
@@ -93,6 +94,26 @@ struct PlannerTests {
         for number in 0 ..< 200 { #expect(try sample.collection.search(near: query, where: Filter.field("number") == number).count == 1) }
         let nothing = Filter.comparison(field: "number", .equal, .double(.nan))
         for _ in 0 ..< 100 { #expect(try sample.collection.search(near: query, where: nothing).isEmpty) }
+    }
+
+    @Test("searches that come again with a filter, and scan signs that were packed for it, find what is near; in the tail too")
+    func repetition() async throws {
+        var sample = try await IndexSample(count: isOptimizedBuild ? 6_000 : 2_000, dimension: 64)
+        _ = try await sample.collection.createIndex(.hnsw(m: 8, efConstruction: 60))
+        let count = try sample.collection.count()
+        try await sample.insert(count ..< count + 40)
+        // All of the tail match, and more of the others than are compared without signs.
+        let filter = Filter.field("number") >= count / 2, matching = count - count / 2 + 40
+        let plan = SearchPlan.codes(compared: matching, tail: 40, recall: 0.97)
+        var recalls: [Double] = []
+        for query in sample.queries(10) {
+            let found = try (0 ..< 3).map { _ in try sample.collection.explain(near: query, where: filter, following: plan, verify: true) }
+            for explanation in found { #expect(explanation.root.children.first { $0.name == "tail scan" }?.actual?.distances == 40) }
+            let recall = try found.map { try #require($0.trueRecall) }
+            #expect(Set(recall).count == 1, "\(recall), seed \(sample.seed)")
+            recalls.append(recall[0])
+        }
+        #expect(recalls.reduce(0, +) / 10 >= 0.93, "\(recalls), seed \(sample.seed)")
     }
 
     @Test("an explanation is a tree of text", arguments: [false, true])

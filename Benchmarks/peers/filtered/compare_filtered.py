@@ -83,9 +83,10 @@ class Peer:
                 self.settings = [line for line in json.load(file) if line.get("condition") == sql(PREDICATES[line["predicate"]])]
         known = {line["predicate"] for line in self.settings}
         missing = [name for name in self.options.predicates if name not in known]
-        if missing:
-            compare.say(f"{self.name}: finding its settings")
-            self.settings += self.ask("tune", predicates=missing)
+        # Each filter's are kept once they are found: a slow peer takes minutes for one, and a run may end in between.
+        for name in missing:
+            compare.say(f"{self.name}: finding its settings, {name}")
+            self.settings += self.ask("tune", predicates=[name])
             _write_json(path, self.settings)
 
     def measure(self, points):

@@ -16,6 +16,11 @@
 //     0        D / 8     bit i % 8 of byte i / 8 is set where r is not negative in dimension i
 //     D / 8    3 × f32   add, scale, error
 // where D is nt_rabitq_dimension of the vector's, rounded up to 32 bytes.
+//
+// What is scanned again and again, by searches with the same filter, is packed: rows in blocks of 64, one block behind the other,
+//     0        D / 8 × 64    of each byte of the signs those of the 64 rows
+//     8 D      3 × 64 × f32  their add, scale and error
+// of which a scan reads every byte in order, with nothing to turn.
 #pragma once
 #include "nt_rabitq.h"
 
@@ -25,6 +30,13 @@ extern "C" {
 
 /// Bytes from one row of signs to the next.
 static inline size_t nt_sign_row_bytes(size_t rotated_dimension) { return (rotated_dimension / 8 + 12 + 31) / 32 * 32; }
+
+/// Rows of a block, and bytes of so many packed rows: the last block may have rows to spare.
+#define NT_SIGN_BLOCK 64
+static inline size_t nt_sign_block_bytes(size_t rotated_dimension) { return NT_SIGN_BLOCK * (rotated_dimension / 8 + 12); }
+static inline size_t nt_sign_packed_bytes(size_t rotated_dimension, size_t count) {
+    return (count + NT_SIGN_BLOCK - 1) / NT_SIGN_BLOCK * nt_sign_block_bytes(rotated_dimension);
+}
 
 /// A query: <s, v> = bias + step × Σ codes where s is positive.
 typedef struct {
@@ -50,6 +62,10 @@ typedef struct {
     /// `out` has room for 4 more than `count`, and may be `slots` itself.
     size_t (*within)(const nt_sign_query *query, const nt_rows *rows, const uint32_t *slots, size_t count, float threshold,
                      uint32_t *out);
+    /// The same where the rows of `slots` are packed in `blocks`, 64-byte aligned, the first at the start of a block. `out` has room for
+    /// `count`, and is not `slots`.
+    size_t (*within_packed)(const nt_sign_query *query, const void *blocks, const uint32_t *slots, size_t count, float threshold,
+                            uint32_t *out);
 } nt_codescan;
 
 /// The functions of the tier in use; of a given one, or null where this build or this CPU lacks it.
@@ -60,6 +76,9 @@ const nt_codescan *nt_codescan_of(nt_cpu_tier tier);
 ///
 /// - product: <c, o> under dot; not read otherwise.
 void nt_sign_encode(const float *difference, size_t rotated_dimension, nt_metric metric, float product, void *row);
+
+/// Packs the rows of `count` slots into `blocks`, `nt_sign_packed_bytes` long and 64-byte aligned; rows to spare are zeros.
+void nt_sign_pack(const nt_rows *rows, size_t rotated_dimension, const uint32_t *slots, size_t count, void *blocks);
 
 /// A query of a rotated difference v.
 ///

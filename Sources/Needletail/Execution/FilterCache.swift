@@ -23,8 +23,8 @@ final class FilterCache: Sendable {
     static let countLimit = 64
     /// A filter with more literals is looked up about as slowly as it is evaluated.
     static let literalLimit = 256
-    /// Bytes that all bitmaps and lists may take.
-    static let standardByteLimit = 32 << 20
+    /// Bytes that all bitmaps, lists and packed signs may take.
+    static let standardByteLimit = 64 << 20
 
     init(byteLimit: Int = FilterCache.standardByteLimit) { self.byteLimit = byteLimit }
 
@@ -34,6 +34,7 @@ final class FilterCache: Sendable {
             guard let position = state.entries.index(forKey: filter) else { return nil }
             state.clock += 1
             state.entries.values[position].lastUse = state.clock
+            state.entries.values[position].slots.noteRepetition()
             return state.entries.values[position].slots
         }
     }

@@ -52,7 +52,9 @@ final class ReadView: @unchecked Sendable {
     /// The slots that pass a filter: known from a search before, or found now.
     func matching(_ filter: Filter, in table: TableSnapshot, _ collection: Collection) throws(NeedletailError) -> MatchingSlots {
         if let known = filters.slots(of: filter) { return known }
-        return filters.keep(MatchingSlots(try collection.matching(filter, in: table)), of: filter)
+        var signDimension: Int?
+        if case .success(.graph(let graph)) = found, graph.graph.signs != nil { signDimension = graph.graph.header.dimension }
+        return filters.keep(MatchingSlots(try collection.matching(filter, in: table), signDimension: signDimension), of: filter)
     }
 
     /// Asks for the ids of slots ahead, so that the memory brings them all at once and not one after the other.

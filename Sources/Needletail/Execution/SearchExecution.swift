@@ -34,7 +34,7 @@ struct SearchExecution {
     private func facts(_ index: SearchFacts.Index?) -> SearchFacts {
         SearchFacts(
             liveCount: table.liveCount, matchingCount: matching?.count, failureShare: matching?.walks.failureShare ?? 0,
-            shortfallShare: matching?.overfetches.failureShare ?? 0, index: index)
+            shortfallShare: matching?.overfetches.failureShare ?? 0, hasPackedSigns: matching?.packsSigns ?? false, index: index)
     }
 
     /// A way to search: a plan with the index that it goes through.
@@ -183,16 +183,18 @@ struct SearchExecution {
     private func scan(
         _ query: UnsafeBufferPointer<Float>, in graph: GraphIndex, k: Int, _ precision: CodeScanPrecision, _ work: inout SearchWork
     ) -> [Neighbor] {
-        guard let list = matching?.slots() else {
+        guard let matching else {
             return work.time(\.indexMicroseconds) {
-                graph.scan(query, k: k, slots: nil, deleted: table.deleted, precision: precision, &$0.graph)
+                graph.scan(query, k: k, slots: nil, deleted: table.deleted, packed: nil, precision: precision, &$0.graph)
             }
         }
-        let count = list.count(below: graph.coveredCount)
+        let list = matching.slots(), count = list.count(below: graph.coveredCount)
         return work.time(\.indexMicroseconds) { work in
             list.slots.withUnsafeBufferPointer {
-                graph.scan(
-                    query, k: k, slots: UnsafeBufferPointer(rebasing: $0[..<count]), deleted: nil, precision: precision, &work.graph)
+                let slots = UnsafeBufferPointer(rebasing: $0[..<count])
+                return graph.scan(
+                    query, k: k, slots: slots, deleted: nil, packed: matching.packedSigns(of: slots, in: graph.graph), precision: precision,
+                    &work.graph)
             }
         }
     }

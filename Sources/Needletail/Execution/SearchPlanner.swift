@@ -8,6 +8,8 @@ struct SearchFacts: Sendable {
     var matchingCount: Int?
     /// The share of walks with the filter that gave up, and of searches for more that found too few that match.
     var failureShare = 0.0, shortfallShare = 0.0
+    /// Whether a scan of what passes the filter finds its signs packed.
+    var hasPackedSigns = false
     /// The vectors' shape, which costs depend on.
     var shape = VectorShape(metric: .l2, element: .f32, dimension: 1)
     /// The index, if there is one.
@@ -25,14 +27,20 @@ struct SearchFacts: Sendable {
         }
     }
 
-    struct Graph: Sendable {
+    /// Made once for a snapshot, and shared by the planning of every search in it.
+    final class Graph: Sendable {
         /// Slots behind the index, which every search through it compares one by one.
-        var tailCount: Int
+        let tailCount: Int
         /// Links of a record on the lowest level.
-        var degree: Int
+        let degree: Int
         /// The graph, which knows what a filter costs it.
-        var graph: HNSWGraph
-        var calibration: GraphCalibration
+        let graph: HNSWGraph
+        let calibration: GraphCalibration
+
+        init(tailCount: Int, degree: Int, graph: HNSWGraph, calibration: GraphCalibration) {
+            (self.tailCount, self.degree, self.graph, self.calibration) = (tailCount, degree, graph, calibration)
+        }
+
         /// What the machine's inner loops cost, as far as known.
         var kernels: KernelCosts { shape.kernels(isQuantized: graph.header.quantization != .none) }
         var shape: VectorShape {

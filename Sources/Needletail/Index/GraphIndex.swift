@@ -62,10 +62,10 @@ final class GraphIndex: Sendable {
 
     /// The `k` nearest of some slots, which the graph must cover, or of all that are not deleted, compared by codes first.
     func scan(
-        _ query: UnsafeBufferPointer<Float>, k: Int, slots: UnsafeBufferPointer<UInt32>?, deleted: UnsafeBufferPointer<UInt64>?, precision: CodeScanPrecision,
-        _ statistics: inout HNSWStatistics
+        _ query: UnsafeBufferPointer<Float>, k: Int, slots: UnsafeBufferPointer<UInt32>?, deleted: UnsafeBufferPointer<UInt64>?, packed: PackedSigns?,
+        precision: CodeScanPrecision, _ statistics: inout HNSWStatistics
     ) -> [Neighbor] {
-        graph.scan(query, k: k, slots: slots, deleted: deleted, precision: precision, scratch: scratches, statistics: &statistics)
+        graph.scan(query, k: k, slots: slots, deleted: deleted, packed: packed, precision: precision, scratch: scratches, statistics: &statistics)
     }
 
     /// All within the (internal) distance `radius` of what the graph covers, or the nearest `limit` of them, ascending.

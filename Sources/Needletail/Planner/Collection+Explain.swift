@@ -112,6 +112,7 @@ private struct Explainer {
             if let known = view.filters.slots(of: filter) {
                 (facts.matchingCount, source) = (known.count, .cached)
                 (facts.failureShare, facts.shortfallShare) = (known.walks.failureShare, known.overfetches.failureShare)
+                facts.hasPackedSigns = known.packsSigns
                 selectivity = Selectivity(exactly: Double(known.count) / Double(max(live, 1)))
             } else if runs {
                 let start = ContinuousClock.now

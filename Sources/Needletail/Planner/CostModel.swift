@@ -24,6 +24,7 @@ package struct CostModel: Sendable {
     /// What the index goes by.
     var hasCodes: Bool
     var hasSigns: Bool
+    var hasPackedSigns = false
     var hasNeighborCodes: Bool
     /// The share of walks with this filter that gave up, and of searches for more that found too few that match.
     var failureShare: Double
@@ -41,6 +42,7 @@ package struct CostModel: Sendable {
             hasNeighborCodes: index.graph.header.quantization == .rabitq, failureShare: facts.failureShare,
             dimension: index.graph.header.dimension)
         shortfallShare = facts.shortfallShare
+        hasPackedSigns = facts.hasPackedSigns
         rowByteCount = index.graph.vectors.stride
         effort = index.calibration.effort
         typicalEffort = index.calibration.typicalEffort
@@ -87,7 +89,7 @@ package struct CostModel: Sendable {
         var cost = kernels.search + kept * row * 2 + keeping(k: Int(kept), of: matching)
         if hasSigns, matchingCount >= HNSWGraph.leastForSigns {
             let passing = min(matching, 2 * kept + 6 * kept * log(max(matching / kept, 1)))
-            cost += matching * kernels.sign + passing * kernels.code
+            cost += matching * (hasPackedSigns ? kernels.packedSign : kernels.sign) + passing * kernels.code
         } else {
             cost += matching * kernels.code
         }

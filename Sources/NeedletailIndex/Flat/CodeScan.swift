@@ -110,14 +110,16 @@ extension HNSWGraph {
     /// - Parameters:
     ///   - query: `dimension` components, finite.
     ///   - slots: ascending, each below the graph's count; nil: all that are not deleted.
+    ///   - packed: the signs of `slots`, if they have been packed.
     ///   - statistics: added to.
     /// - Complexity: a code for each of `slots`, and some `k × log(slots.count)` distances.
     package func scan(
         _ query: UnsafeBufferPointer<Float>, k: Int, slots: UnsafeBufferPointer<UInt32>?, deleted: UnsafeBufferPointer<UInt64>? = nil,
-        precision: CodeScanPrecision = .standard, scratch pool: HNSWScratchPool, statistics: inout HNSWStatistics
+        packed: PackedSigns? = nil, precision: CodeScanPrecision = .standard, scratch pool: HNSWScratchPool, statistics: inout HNSWStatistics
     ) -> [Neighbor] {
         precondition(query.count == header.dimension, "a query has the index's dimension")
         precondition(slots?.last.map { Int($0) < header.count } ?? true, "the graph covers the slots")
+        precondition(packed.map { $0.count == slots?.count } ?? true, "the signs are those of the slots")
         guard k > 0, let base = query.baseAddress else { return [] }
         let count = slots?.count ?? header.count
         guard count > 0 else { return [] }
@@ -134,7 +136,7 @@ extension HNSWGraph {
         memory.reserve(heap: kept, rotatedDimension: nt_rabitq_dimension(header.dimension))
         var heap = TopK(capacity: kept, keys: memory.heap)
         withUnsafePointer(to: prepared) { prepared in
-            scan(prepared, base, slots?.baseAddress, deleted, count: count, precision, into: &heap, memory, &statistics)
+            scan(prepared, base, slots?.baseAddress, deleted, packed, count: count, precision, into: &heap, memory, &statistics)
         }
         let nearest = heap.contents
         scratch.reserve(rescored: max(nearest.count, 1))
@@ -147,7 +149,8 @@ extension HNSWGraph {
 
     private func scan(
         _ prepared: UnsafePointer<nt_traversal_query>, _ query: UnsafePointer<Float>, _ first: UnsafePointer<UInt32>?,
-        _ deleted: UnsafeBufferPointer<UInt64>?, count: Int, _ precision: CodeScanPrecision, into heap: inout TopK, _ memory: CodeScanScratch, _ statistics: inout HNSWStatistics
+        _ deleted: UnsafeBufferPointer<UInt64>?, _ packed: PackedSigns?, count: Int, _ precision: CodeScanPrecision, into heap: inout TopK,
+        _ memory: CodeScanScratch, _ statistics: inout HNSWStatistics
     ) {
         let distances = nt_traversal_for(traversalKind).pointee, signFunctions = nt_codescan_current().pointee
         var rows = codes.rows, signRows = nt_rows()
@@ -157,15 +160,22 @@ extension HNSWGraph {
             signs = signQuery(query, precision, memory)
         }
         var position = 0
-        // The first steps are short: the threshold that they leave excludes most of what follows.
-        var step = min(max(2 * heap.capacity, 64), CodeScanScratch.stepCount)
+        // The first steps are short: the threshold that they leave excludes most of what follows. Each is of whole blocks.
+        let block = Int(NT_SIGN_BLOCK), blockByteCount = nt_sign_block_bytes(nt_rabitq_dimension(header.dimension))
+        var step = min((2 * heap.capacity + block - 1) / block * block, CodeScanScratch.stepCount)
         while position < count {
             let taken = min(step, count - position)
             var slots = UnsafePointer(memory.sequence), left = taken
             if let first { slots = first + position } else { left = memory.fill(position ..< position + taken, leavingOut: deleted) }
             if var signs, heap.threshold < .infinity {
                 statistics.codes += left
-                left = signFunctions.within(&signs.query, &signRows, slots, left, heap.threshold - signs.base, memory.slots)
+                let threshold = heap.threshold - signs.base
+                if let packed {
+                    let blocks = packed.blocks + position / block * blockByteCount
+                    left = signFunctions.within_packed(&signs.query, blocks, slots, left, threshold, memory.slots)
+                } else {
+                    left = signFunctions.within(&signs.query, &signRows, slots, left, threshold, memory.slots)
+                }
                 slots = UnsafePointer(memory.slots)
             }
             let found = left == 0 ? 0 : distances.scan(prepared, &rows, slots, left, heap.threshold, memory.keys)

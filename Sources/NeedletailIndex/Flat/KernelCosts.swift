@@ -9,6 +9,8 @@ import Synchronization
 package struct KernelCosts: Sendable, Equatable {
     /// A code of one bit a dimension, here and there.
     package var sign: Double
+    /// One of those that have been packed.
+    package var packedSign: Double
     /// A row of SQ8 codes, here and there.
     package var code: Double
     /// A vector in full precision, here and there.
@@ -26,12 +28,15 @@ package struct KernelCosts: Sendable, Equatable {
     /// A value of a column that a filter scans.
     package var columnValue: Double
 
-    /// - Parameter cachedRow: `nil`: as `row`.
+    /// - Parameters:
+    ///   - packedSign: `nil`: as `sign`.
+    ///   - cachedRow: `nil`: as `row`.
     package init(
-        sign: Double, code: Double, row: Double, cachedRow: Double? = nil, sequentialRow: Double, blockHop: Double, rowHop: Double,
+        sign: Double, packedSign: Double? = nil, code: Double, row: Double, cachedRow: Double? = nil, sequentialRow: Double, blockHop: Double, rowHop: Double,
         search: Double = 700, columnValue: Double = 0.2
     ) {
         self.sign = sign
+        self.packedSign = packedSign ?? sign
         self.code = code
         self.row = row
         self.cachedRow = cachedRow ?? row
@@ -96,7 +101,7 @@ package struct KernelCosts: Sendable, Equatable {
         let row = 1 + 0.02 * dimension * Double(shape.element.byteCount)
         let block = 0.12 * dimension * Double(NeighborBlocks.groupCount(degree: shape.degree))
         return KernelCosts(
-            sign: 2 + 0.008 * dimension, code: code, row: row, sequentialRow: 0.75 * row, blockHop: block + code + 80,
+            sign: 2 + 0.008 * dimension, packedSign: 0.2 + 0.0035 * dimension, code: code, row: row, sequentialRow: 0.75 * row, blockHop: block + code + 80,
             rowHop: code * Double(shape.degree) / 2 + 100)
     }
 
@@ -129,7 +134,7 @@ private struct KernelMeasurement {
         defer { query.deallocate() }
         query.initializeMemory(as: UInt8.self, repeating: 0x11, count: queryByteCount)
 
-        let sign = signs(memory, query, rotatedDimension)
+        let sign = signs(memory, query, rotatedDimension), packedSign = packedSigns(memory, query, rotatedDimension)
         let code = codes(memory, query)
         let rowByteCount = (dimension * element.byteCount + 63) / 64 * 64
         let row = rows(memory, query, stride: rowByteCount, isSequential: false)
@@ -137,7 +142,7 @@ private struct KernelMeasurement {
         let sequential = rows(memory, query, stride: rowByteCount, isSequential: true)
         let block = blocks(memory, query, rotatedDimension)
         return KernelCosts(
-            sign: sign, code: code, row: row, cachedRow: min(cached, row), sequentialRow: sequential,
+            sign: sign, packedSign: min(packedSign, sign), code: code, row: row, cachedRow: min(cached, row), sequentialRow: sequential,
             // Beside the block: a code, and the search of the queue.
             blockHop: block + code + 80, rowHop: code * Double(degree) / 2 + 100, columnValue: columnValues(memory))
     }
@@ -187,14 +192,29 @@ private struct KernelMeasurement {
         }
     }
 
+    private func signQuery(_ query: UnsafeMutableRawPointer, _ rotatedDimension: Int) -> nt_sign_query {
+        nt_sign_query(codes: query.assumingMemoryBound(to: Int8.self), rotated_dimension: rotatedDimension, step: 1, bias: 0, slack: 0)
+    }
+
     private func signs(_ memory: UnsafeRawPointer, _ query: UnsafeMutableRawPointer, _ rotatedDimension: Int) -> Double {
-        var prepared = nt_sign_query(
-            codes: query.assumingMemoryBound(to: Int8.self), rotated_dimension: rotatedDimension, step: 1, bias: 0, slack: 0)
+        var prepared = signQuery(query, rotatedDimension)
         let functions = nt_codescan_current().pointee, stride = nt_sign_row_bytes(rotatedDimension)
         let found = UnsafeMutablePointer<UInt32>.allocate(capacity: Self.byteCount / stride + 4)
         defer { found.deallocate() }
         return time(stride: stride) { slots, count in
             withRows(memory, stride: stride) { _ = functions.within(&prepared, $0, slots, count, -.infinity, found) }
+        }
+    }
+
+    private func packedSigns(_ memory: UnsafeRawPointer, _ query: UnsafeMutableRawPointer, _ rotatedDimension: Int) -> Double {
+        var prepared = signQuery(query, rotatedDimension)
+        let functions = nt_codescan_current().pointee
+        // Most that is packed stays in the CPU's own cache from one search to the next.
+        let rowByteCount = nt_sign_block_bytes(rotatedDimension) / Int(NT_SIGN_BLOCK)
+        let found = UnsafeMutablePointer<UInt32>.allocate(capacity: Self.cachedByteCount / rowByteCount)
+        defer { found.deallocate() }
+        return time(stride: rowByteCount, isSequential: true, byteCount: Self.cachedByteCount) { slots, count in
+            _ = functions.within_packed(&prepared, memory, slots, count, -.infinity, found)
         }
     }
 
