@@ -91,55 +91,6 @@ void nt_pq_settle(nt_pq_query *query) {
     if (query->count > query->keep) query->count = query->keep;
 }
 
-/// Of three keys the least, the middle or the greatest one: whichever is nearest to the key that `wanted` of `count` are below.
-static uint64_t pivot_of(const uint64_t *keys, size_t count, size_t wanted) {
-    const uint64_t a = keys[0], b = keys[count / 2], c = keys[count - 1];
-    const uint64_t least = a < b ? a : b, most = a < b ? b : a;
-    if (wanted < count / 4) return least < c ? least : c;
-    if (wanted > count - count / 4) return most > c ? most : c;
-    return c < least ? least : c > most ? most : c;
-}
-
-/// Brings the keys below `pivot`, or at most it, to the front. Returns how many they are. Without a branch that depends on a key:
-/// which side one belongs to cannot be foretold, and a branch would be mistaken every other time.
-static size_t partition(uint64_t *keys, size_t count, uint64_t pivot, bool inclusive) {
-    size_t front = 0;
-    for (size_t i = 0; i < count; i++) {
-        const uint64_t key = keys[i];
-        keys[i] = keys[front];
-        keys[front] = key;
-        front += inclusive ? key <= pivot : key < pivot;
-    }
-    return front;
-}
-
-// Selection by partition; few keys are sorted.
-uint64_t nt_least_keys(uint64_t *keys, size_t count, size_t keep) {
-    uint64_t *first = keys;
-    size_t wanted = keep - 1;
-    while (count > 16) {
-        const uint64_t pivot = pivot_of(first, count, wanted);
-        size_t front = partition(first, count, pivot, false);
-        if (wanted < front) {
-            count = front;
-            continue;
-        }
-        // Nothing may be below the pivot, so the pivot itself has to go.
-        front += partition(first + front, count - front, pivot, true);
-        if (wanted < front) return pivot;
-        first += front;
-        wanted -= front;
-        count -= front;
-    }
-    for (size_t i = 1; i < count; i++) {
-        const uint64_t key = first[i];
-        size_t at = i;
-        for (; at && first[at - 1] > key; at--) first[at] = first[at - 1];
-        first[at] = key;
-    }
-    return first[wanted];
-}
-
 // MARK: Tables
 
 float nt_pq_quantize(const float *values, uint32_t subspaces, uint32_t codes, uint32_t limit, float least_step, uint8_t *table,

@@ -10,6 +10,7 @@
 //   append_near(...), nearest_key(...)             as in rabitq_generic.h
 // all always-inlined, and names the table of functions FUNCTIONS.
 #pragma once
+#include "nt_keys.h"
 #include "nt_rabitq.h"
 #include <math.h>
 #include <stdbool.h>
@@ -230,29 +231,6 @@ INLINE void offer(uint64_t *heap, size_t *count, size_t k, uint64_t key) {
     heap[i] = key;
 }
 
-/// Leaves the `keep` least of the keys, in no order (quickselect).
-static void keep_least(uint64_t *keys, size_t count, size_t keep) {
-    size_t from = 0, to = count;
-    while (to - from > 1) {
-        uint64_t pivot = keys[from + (to - from) / 2];
-        size_t i = from, j = to - 1;
-        while (i <= j) {
-            while (keys[i] < pivot) ++i;
-            while (keys[j] > pivot) --j;
-            if (i > j) break;
-            uint64_t t = keys[i];
-            keys[i++] = keys[j];
-            keys[j] = t;
-            if (j-- == 0) break;
-        }
-        // All before i are at most the pivot, all behind j at least.
-        if (keep <= j + 1 && j != (size_t)-1) to = j + 1;
-        else if (keep >= i) from = i;
-        else break;
-        if (keep <= from || keep >= to) break;
-    }
-}
-
 /// Makes room: what is beyond the threshold is dropped, and of the rest what the budget does not suffice for.
 INLINE void thin_out(nt_rabitq_beam *beam, float threshold) {
     const uint64_t limit = nt_key(threshold, 0xFFFFFFFFu);
@@ -263,7 +241,7 @@ INLINE void thin_out(nt_rabitq_beam *beam, float threshold) {
         kept += key <= limit;
     }
     if (kept > beam->budget) {
-        keep_least(beam->queue, kept, beam->budget);
+        if (beam->budget > 0) nt_least_keys(beam->queue, kept, beam->budget);
         kept = beam->budget;
     }
     beam->queue_count = kept;
@@ -279,19 +257,35 @@ typedef struct {
     uint64_t bound;
 } queue_front;
 
-/// Leaves the `keep` least of the front's keys in it.
-INLINE void shorten(nt_rabitq_beam *beam, queue_front *front, size_t keep) {
-    keep_least(beam->queue, front->count, keep);
-    uint64_t last = 0;
-    for (size_t i = 0; i < keep; ++i) last = beam->queue[i] > last ? beam->queue[i] : last;
-    *front = (queue_front){keep, last + 1};
+/// Leaves about so many of the front's least keys in it: halves it by the mean of their distances, without a branch that could be
+/// mispredicted.
+INLINE void shorten(nt_rabitq_beam *beam, queue_front *front, size_t most) {
+    uint64_t *const keys = beam->queue;
+    while (front->count > most) {
+        uint64_t sum = 0;
+        for (size_t i = 0; i < front->count; ++i) sum += keys[i] >> 32;
+        uint64_t bound = (sum / front->count << 32) + UINT32_MAX;
+        size_t kept = 0;
+        for (size_t i = 0; i < front->count; ++i) {
+            const uint64_t key = keys[i];
+            keys[i] = keys[kept];
+            keys[kept] = key;
+            kept += key <= bound;
+        }
+        if (kept == front->count) {
+            // All distances are the same.
+            kept = most / 2;
+            bound = nt_least_keys(keys, front->count, kept);
+        }
+        *front = (queue_front){kept, bound + 1};
+    }
 }
 
 /// Thins the queue out, and puts the least of what is left to its front.
 INLINE void rearrange(nt_rabitq_beam *beam, queue_front *front, float threshold) {
     thin_out(beam, threshold);
     *front = (queue_front){beam->queue_count, UINT64_MAX};
-    if (front->count > FRONT_KEYS) shorten(beam, front, FRONT_KEYS);
+    shorten(beam, front, 2 * FRONT_KEYS);
 }
 
 /// Brings what has been appended to the queue, from `first` on, to the front, as far as it belongs there.
@@ -365,7 +359,7 @@ TARGET static void search(const nt_rabitq_level *given, nt_rabitq_beam *given_be
             break;
         }
         admit(&beam, &front, queued);
-        if (front.count > 2 * FRONT_KEYS) shorten(&beam, &front, FRONT_KEYS);
+        shorten(&beam, &front, 2 * FRONT_KEYS);
         // Most of what came into the queue early is soon beyond the threshold.
         if (beam.queue_count > thinning) {
             rearrange(&beam, &front, threshold);

@@ -31,10 +31,11 @@ package struct TopK {
         }
     }
 
-    /// The keys kept, ascending. The heap is empty afterwards.
-    package mutating func takeSorted() -> [UInt64] {
+    /// The keys kept, ascending, in the heap's own memory: until another is offered. The heap is empty afterwards.
+    package mutating func takeSorted() -> UnsafeBufferPointer<UInt64> {
         defer { removeAll() }
-        return UnsafeBufferPointer(start: keys, count: count).sorted()
+        nt_sort_keys(keys, count)
+        return contents
     }
 
     /// The keys kept, in no order.

@@ -8,6 +8,7 @@
 #include "nt_filter.h"
 #include "nt_gemm.h"
 #include "nt_graph.h"
+#include "nt_keys.h"
 #include "nt_nn.h"
 #include "nt_pq.h"
 #include "nt_rabitq.h"

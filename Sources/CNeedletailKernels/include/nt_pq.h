@@ -22,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "nt_cpu.h"
+#include "nt_keys.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -79,9 +80,6 @@ void nt_pq_settle(nt_pq_query *query);
 /// threshold falls.
 void nt_pq_scan4(nt_pq_query *const *queries, size_t count, const nt_pq_run *run);
 void nt_pq_scan8(nt_pq_query *const *queries, size_t count, const nt_pq_run *run);
-
-/// Puts the `keep` least of `count` keys first, in no order, and returns the greatest of them. 1 <= keep <= count.
-uint64_t nt_least_keys(uint64_t *keys, size_t count, size_t keep);
 
 // MARK: Quantizer arithmetic
 

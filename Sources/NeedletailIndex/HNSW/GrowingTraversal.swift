@@ -72,8 +72,7 @@ final class GrowingTraversal {
     private func takeBack() {
         let room = beam.capacity - beam.pool_count
         guard room > 0, beam.overflow_count > 0 else { return }
-        var aside = UnsafeMutableBufferPointer(start: overflow, count: beam.overflow_count)
-        aside.sort()
+        nt_sort_keys(overflow, beam.overflow_count)
         // All that was put aside is farther than what was kept: it follows on.
         let moved = min(room, beam.overflow_count)
         beam.pool.advanced(by: beam.pool_count).update(from: overflow, count: moved)

@@ -214,8 +214,7 @@ extension BuildScratch {
                 keys[at] = key
             }
         } else {
-            var buffer = UnsafeMutableBufferPointer(start: keys, count: count)
-            buffer.sort()
+            nt_sort_keys(keys, count)
         }
         spare.count = 0
         for i in 0 ..< count {

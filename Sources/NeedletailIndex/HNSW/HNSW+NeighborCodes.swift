@@ -163,9 +163,8 @@ extension HNSWGraph {
     private func rescored(
         _ k: Int, _ beam: nt_rabitq_beam, query: nt_query, _ scratch: HNSWScratch, _ statistics: inout HNSWStatistics
     ) -> [Neighbor] {
-        var expanded = UnsafeMutableBufferPointer(start: beam.results, count: beam.result_count)
-        expanded.sort()
         let count = min(beam.result_count, k + max(4, k / 4))
+        if count > 0 { nt_least_keys(beam.results, beam.result_count, count) }
         scratch.reserve(rescored: count)
         let rowByteCount = min(vectors.stride, 2048)
         for i in 0 ..< count {
@@ -176,8 +175,7 @@ extension HNSWGraph {
         var query = query, rows = vectors.rows
         let found = functions.scan_slots(&query, &rows, scratch.slots, count, .infinity, scratch.keys)
         statistics.rescored += count
-        var keys = UnsafeMutableBufferPointer(start: scratch.keys, count: found)
-        keys.sort()
+        nt_sort_keys(scratch.keys, found)
         return (0 ..< min(k, found)).map { Neighbor(key: scratch.keys[$0]) }
     }
 }

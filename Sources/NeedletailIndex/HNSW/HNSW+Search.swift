@@ -211,8 +211,7 @@ extension HNSWGraph {
         var query = query, rows = vectors.rows
         let found = functions.scan_slots(&query, &rows, scratch.slots, rescored, .infinity, scratch.keys)
         statistics.rescored += rescored
-        var keys = UnsafeMutableBufferPointer(start: scratch.keys, count: found)
-        keys.sort()
+        nt_sort_keys(scratch.keys, found)
         return (0 ..< min(k, found)).map { Neighbor(key: scratch.keys[$0]) }
     }
 }

@@ -106,9 +106,8 @@ extension IVFPQIndex {
             found = centroidKernels.scan_slots(&prepared, &rows, scratch.candidates, found, .infinity, scratch.probes)
             let least = min(wanted, found)
             if least > 0, least < found { nt_least_keys(scratch.probes, found, least) }
-            var probes = UnsafeMutableBufferPointer(start: scratch.probes, count: least)
-            probes.sort()
-            return probes
+            nt_sort_keys(scratch.probes, least)
+            return UnsafeMutableBufferPointer(start: scratch.probes, count: least)
         }
         for chunk in 0 ..< centroids.chunkCount {
             let first = chunk << centroids.shift
@@ -117,9 +116,8 @@ extension IVFPQIndex {
         }
         let capacity = scratch.reserve(probes: wanted)
         let found = nt_least_values(scratch.coarse.base, header.nlist, wanted, scratch.probes, capacity)
-        var probes = UnsafeMutableBufferPointer(start: scratch.probes, count: found)
-        probes.sort()
-        return probes
+        nt_sort_keys(scratch.probes, found)
+        return UnsafeMutableBufferPointer(start: scratch.probes, count: found)
     }
 
     private func scan(
@@ -238,9 +236,8 @@ extension IVFPQIndex {
         let least = min(parameters.k, found)
         guard least > 0 else { return [] }
         nt_least_keys(keys, found, least)
-        var best = UnsafeMutableBufferPointer(start: keys, count: least)
-        best.sort()
-        return best.map(Neighbor.init(key:))
+        nt_sort_keys(keys, least)
+        return UnsafeMutableBufferPointer(start: keys, count: least).map(Neighbor.init(key:))
     }
 
     /// Puts the keys of exact distances in the place of estimates. Returns how many are at most `threshold`.
