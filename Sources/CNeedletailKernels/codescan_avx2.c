@@ -86,8 +86,11 @@ ALWAYS uint32_t half_within(const nt_sign_query *query, const uint8_t *block, si
     for (int r = 0; r < 32; ++r) raw[r] = -(int32_t)(2 * byte_count) * NT_SIGN_BIAS;
     __m256i words = _mm256_setzero_si256(), upper = words;
     for (size_t byte = 0; byte < byte_count; byte += 4) {
-        UNROLL for (size_t i = 0; i < 4; ++i)
+        UNROLL for (size_t i = 0; i < 4; ++i) {
             add_column(_mm256_load_si256((const __m256i *)(block + first + NT_SIGN_BLOCK * (byte + i))), tables, byte + i, &words, &upper);
+            // The next block: the hardware reads ahead no farther than a page.
+            if (first == 0) __builtin_prefetch(block + nt_sign_block_bytes(query->rotated_dimension) + NT_SIGN_BLOCK * (byte + i), 0, 2);
+        }
         if ((byte + 4) % MOST_BYTES == 0) {
             add_sums(words, upper, raw);
             words = upper = _mm256_setzero_si256();

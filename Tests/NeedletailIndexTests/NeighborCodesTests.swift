@@ -64,12 +64,13 @@ struct NeighborCodesTests {
         }
     }
 
-    @Test("after a merge, blocks are those that would be encoded afresh", arguments: Metric.allCases)
-    func merged(metric: Metric) throws {
+    // 12 links are less than a group, 40 more than one.
+    @Test("after a merge, blocks are those that would be encoded afresh", arguments: Metric.allCases, [6, 20])
+    func merged(metric: Metric, m: Int) throws {
         var random = SeededGenerator(seed: .random(in: 0 ... .max))
         print("NeighborCodesTests seed \(random.seed)")
         let table = VectorTable.clustered(metric, .f32, dimension: 40, count: 1200, &random)
-        let options = HNSWOptions(m: 6, efConstruction: 50, quantization: .rabitq)
+        let options = HNSWOptions(m: m, efConstruction: 50, quantization: .rabitq)
         let first = try table.build(options, first: 800)
         defer { withExtendedLifetime(first) {} }
         let deleted = Bitmap(count: 1200) { $0 % 11 == 3 }
@@ -80,10 +81,23 @@ struct NeighborCodesTests {
         #expect(graph.invariants(deleted: deleted) == [])
         #expect(build.header.neighborCodes?.rotationSeed == first.header.neighborCodes?.rotationSeed)
         #expect(table.recall(of: graph, allowed: nil, deleted: deleted, &random) > (metric == .dot ? 0.8 : 0.93))
-        // A merge of nothing into it takes all blocks over; into a graph without blocks it would encode them.
+        // A merge of nothing into it takes all blocks over.
         let again = try table.merge(graph, rows: 1200, deleted: deleted)
         let blocks = HNSWArray.neighborBlocks.rawValue
         #expect(again.bytes[blocks] == build.bytes[blocks])
+        let rotation = RaBitQRotation(seed: try #require(graph.header.neighborCodes).rotationSeed, dimension: 40)
+        let encoder = NeighborBlocks(graph.header, rotation: rotation)
+        let stride = NeighborBlocks.stride(degree: 2 * m, dimension: 40)
+        let block = UnsafeMutableRawPointer.allocate(byteCount: stride, alignment: 64)
+        var scratch = NeighborBlocks.Scratch(rotatedDimension: rotation.rotatedDimension, degree: 2 * m)
+        defer {
+            block.deallocate()
+            scratch.deallocate()
+        }
+        for slot in 0 ..< 1200 {
+            encoder.encode(graph.links.row(slot).assumingMemoryBound(to: UInt32.self), of: slot, in: table.vectors, scratch: &scratch, to: block)
+            #expect(memcmp(block, graph.neighborBlocks.row(slot), stride) == 0, "slot \(slot)")
+        }
     }
 
     @Test("a thousand equal vectors are all found, and none is NaN", arguments: Metric.allCases)

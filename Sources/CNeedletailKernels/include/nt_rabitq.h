@@ -118,6 +118,11 @@ typedef struct {
     void (*search)(const nt_rabitq_level *level, nt_rabitq_beam *beam);
 } nt_rabitq;
 
+/// Copies codes, add and scale of a group's neighbours to other places in another group, whose codes are zero there.
+///
+/// - from: for each place of `to`, the place in `group` that it is taken from; NT_RABITQ_GROUP or more: none.
+void nt_rabitq_move(const void *group, const uint8_t from[NT_RABITQ_GROUP], size_t rotated_dimension, void *to);
+
 /// The functions of the tier in use; of a given one, or null where this build or this CPU lacks it.
 const nt_rabitq *nt_rabitq_current(void);
 const nt_rabitq *nt_rabitq_of(nt_cpu_tier tier);

@@ -123,8 +123,8 @@ extension Quantization {
         case .none: .none
         case .sq8: .sq8
         case .rabitq: .rabitq
-        // Rows of i8 are as short as SQ8 codes would be; in few dimensions, so many bits say too little.
-        case .automatic: schema.dimension >= 256 ? .rabitq : schema.element == .i8 ? .none : .sq8
+        // In few dimensions, so many bits say too little. Rows of i8 are as short as SQ8 codes would be.
+        case .automatic: schema.dimension >= (schema.element == .i8 ? 256 : 128) ? .rabitq : schema.element == .i8 ? .none : .sq8
         }
     }
 }

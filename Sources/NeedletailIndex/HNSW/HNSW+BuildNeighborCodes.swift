@@ -2,8 +2,8 @@ import CNeedletailKernels
 import NeedletailStorage
 
 extension HNSWBuilder {
-    /// The blocks of a graph whose lists are final: encoded, or taken over from the graph that this one extends where a list
-    /// is the same.
+    /// The blocks of a graph whose lists are final: encoded, or as far as neighbours are the same taken over from the graph that this
+    /// one extends.
     ///
     /// - Complexity: a rotation for each entry of a list.
     func neighborBlocks(_ header: inout HNSWHeader, links: ChunkedRows, base: HNSWGraph?) throws(HNSWBuildError) -> MutableRows {
@@ -16,7 +16,7 @@ extension HNSWBuilder {
         let old = base.flatMap { $0.header.neighborCodes == nil ? nil : $0.neighborBlocks }
         let scratches = UnsafeMutablePointer<NeighborBlocks.Scratch>.allocate(capacity: crew.threads)
         for worker in 0 ..< crew.threads {
-            (scratches + worker).initialize(to: NeighborBlocks.Scratch(rotatedDimension: rotation.rotatedDimension))
+            (scratches + worker).initialize(to: NeighborBlocks.Scratch(rotatedDimension: rotation.rotatedDimension, degree: encoder.degree))
         }
         defer {
             for worker in 0 ..< crew.threads { scratches[worker].deallocate() }
@@ -25,11 +25,11 @@ extension HNSWBuilder {
         let covered = base?.header.count ?? 0
         try crew.forEach(.codes, count: header.count, batch: 256) { worker, slot in
             let list = links.row(slot).assumingMemoryBound(to: UInt32.self)
-            let block = blocks.row(slot)
-            if let old, slot < covered, encoder.isBlock(old.row(slot), of: list) {
-                block.copyMemory(from: old.row(slot), byteCount: stride)
+            let block = blocks.row(slot), before = slot < covered ? old?.row(slot) : nil
+            if let before, encoder.isBlock(before, of: list) {
+                block.copyMemory(from: before, byteCount: stride)
             } else {
-                encoder.encode(list, of: slot, in: vectors, scratch: &scratches[worker], to: block)
+                encoder.encode(list, of: slot, in: vectors, keeping: before, scratch: &scratches[worker], to: block)
             }
         }
         let largest = (0 ..< crew.threads).reduce(0.0) { max($0, scratches[$1].largestSquare) }.squareRoot()
@@ -37,6 +37,7 @@ extension HNSWBuilder {
             rotationSeed: seed, largestNorm: max(Float(largest), base?.header.neighborCodes?.largestNorm ?? 0))
         return blocks
     }
+
     /// Encodes the blocks of nodes anew whose lists have changed since.
     func updateNeighborBlocks(of built: HNSWBuild) throws(HNSWBuildError) {
         guard let codes = built.header.neighborCodes else { return }
@@ -45,7 +46,7 @@ extension HNSWBuilder {
         let links = built.arrays[HNSWArray.links.rawValue], blocks = built.arrays[HNSWArray.neighborBlocks.rawValue]
         let scratches = UnsafeMutablePointer<NeighborBlocks.Scratch>.allocate(capacity: crew.threads)
         for worker in 0 ..< crew.threads {
-            (scratches + worker).initialize(to: NeighborBlocks.Scratch(rotatedDimension: rotation.rotatedDimension))
+            (scratches + worker).initialize(to: NeighborBlocks.Scratch(rotatedDimension: rotation.rotatedDimension, degree: encoder.degree))
         }
         defer {
             for worker in 0 ..< crew.threads { scratches[worker].deallocate() }
@@ -54,7 +55,7 @@ extension HNSWBuilder {
         try crew.forEach(.codes, count: built.header.count, batch: 256) { worker, slot in
             let list = UnsafePointer(links.row(slot).assumingMemoryBound(to: UInt32.self)), block = blocks.row(slot)
             if encoder.isBlock(block, of: list) { return }
-            encoder.encode(list, of: slot, in: vectors, scratch: &scratches[worker], to: block)
+            encoder.encode(list, of: slot, in: vectors, keeping: block, scratch: &scratches[worker], to: block)
         }
     }
 }

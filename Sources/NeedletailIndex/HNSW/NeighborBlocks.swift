@@ -19,13 +19,13 @@ package struct NeighborCodes: Codable, Sendable, Equatable {
 ///
 /// They follow from lists and vectors alone, so that a build or merge of the graph is followed by a pass that encodes the
 /// nodes whose lists are new.
-struct NeighborBlocks {
+package struct NeighborBlocks {
     let degree: Int
     let rotation: RaBitQRotation
     let metric: Metric
     let element: Element
 
-    init(_ header: HNSWHeader, rotation: RaBitQRotation) {
+    package init(_ header: HNSWHeader, rotation: RaBitQRotation) {
         degree = header.degree
         self.rotation = rotation
         metric = header.metric
@@ -36,33 +36,48 @@ struct NeighborBlocks {
     static func groupCount(degree: Int) -> Int { (degree + Int(NT_RABITQ_GROUP) - 1) / Int(NT_RABITQ_GROUP) }
 
     /// Bytes from one block to the next.
-    static func stride(degree: Int, dimension: Int) -> Int {
+    package static func stride(degree: Int, dimension: Int) -> Int {
         groupCount(degree: degree) * nt_rabitq_group_bytes(nt_rabitq_dimension(dimension))
     }
 
     /// The memory of one thread that encodes.
-    struct Scratch {
+    package struct Scratch {
         fileprivate let decoded, node, neighbor: UnsafeMutablePointer<Float>
+        /// Room for a block, and for the places that its neighbours had.
+        fileprivate let block: UnsafeMutableRawPointer
+        fileprivate let places: UnsafeMutablePointer<UInt8>
         var largestSquare: Double = 0
 
-        init(rotatedDimension: Int) {
+        package init(rotatedDimension: Int, degree: Int) {
             let bytes = UnsafeMutableRawPointer.allocate(byteCount: 12 * rotatedDimension, alignment: 64)
             decoded = bytes.bindMemory(to: Float.self, capacity: 3 * rotatedDimension)
             node = decoded + rotatedDimension
             neighbor = node + rotatedDimension
+            block = .allocate(byteCount: NeighborBlocks.groupCount(degree: degree) * nt_rabitq_group_bytes(rotatedDimension), alignment: 64)
+            places = .allocate(capacity: Int(NT_RABITQ_GROUP))
         }
 
-        func deallocate() { decoded.deallocate() }
+        package func deallocate() {
+            decoded.deallocate()
+            block.deallocate()
+            places.deallocate()
+        }
     }
 
     /// Writes the block of a node.
     ///
     /// Neighbours are rotated anew for each list they stand in: that costs less than to keep all vectors rotated, which
     /// would take as much memory as the vectors themselves.
-    func encode(_ list: UnsafePointer<UInt32>, of slot: Int, in vectors: VectorBlocks, scratch: inout Scratch, to block: UnsafeMutableRawPointer) {
+    ///
+    /// - Parameter old: the node's block before its list changed, or nil: what stays a neighbour keeps its code. May be `block`.
+    package func encode(
+        _ list: UnsafePointer<UInt32>, of slot: Int, in vectors: VectorBlocks, keeping old: UnsafeRawPointer? = nil, scratch: inout Scratch,
+        to block: UnsafeMutableRawPointer
+    ) {
         let functions = nt_rabitq_current().pointee
         let rotatedDimension = rotation.rotatedDimension, groupByteCount = nt_rabitq_group_bytes(rotatedDimension)
         let group = Int(NT_RABITQ_GROUP), infinity: UInt16 = 0x7F80
+        if let old { scratch.block.copyMemory(from: old, byteCount: Self.groupCount(degree: degree) * groupByteCount) }
         rotate(slot, of: vectors, functions, scratch, to: scratch.node)
         if metric == .dot {
             scratch.largestSquare = max(scratch.largestSquare, nt_sqnorm_f32(scratch.decoded, rotation.dimension))
@@ -71,6 +86,7 @@ struct NeighborBlocks {
         for first in Swift.stride(from: 0, to: degree, by: group) {
             let start = block + first / group * groupByteCount
             start.initializeMemory(as: UInt8.self, repeating: 0, count: groupByteCount)
+            let kept = old == nil ? 0 : keep(list + first, count: min(group, degree - first), scratch, in: start)
             for i in 0 ..< group {
                 ended = ended || first + i >= degree || list[first + i] == NT_NO_NODE
                 guard !ended, Int(list[first + i]) < vectors.count else {
@@ -79,10 +95,32 @@ struct NeighborBlocks {
                     continue
                 }
                 start.storeBytes(of: list[first + i], toByteOffset: 4 * i, as: UInt32.self)
+                if kept >> UInt32(i) & 1 == 1 { continue }
                 rotate(Int(list[first + i]), of: vectors, functions, scratch, to: scratch.neighbor)
                 functions.encode(scratch.node, scratch.neighbor, rotatedDimension, metric.kernelMetric, start, i)
             }
         }
+    }
+
+    /// Brings the codes of neighbours that stood in the block in `scratch` to their places in a group; a bit for each.
+    private func keep(_ list: UnsafePointer<UInt32>, count: Int, _ scratch: Scratch, in group: UnsafeMutableRawPointer) -> UInt32 {
+        let size = Int(NT_RABITQ_GROUP), groupByteCount = nt_rabitq_group_bytes(rotation.rotatedDimension)
+        var kept: UInt32 = 0
+        for first in Swift.stride(from: 0, to: degree, by: size) {
+            let old = scratch.block + first / size * groupByteCount
+            let numbers = UnsafeRawPointer(old).assumingMemoryBound(to: UInt32.self)
+            scratch.places.update(repeating: UInt8(size), count: size)
+            var found: UInt32 = 0
+            for i in 0 ..< count where list[i] != NT_NO_NODE && kept >> UInt32(i) & 1 == 0 {
+                // Most stand where they stood, or near there.
+                guard let place = (numbers[i] == list[i] ? i : (0 ..< size).first { numbers[$0] == list[i] }) else { continue }
+                scratch.places[i] = UInt8(place)
+                found |= 1 << UInt32(i)
+            }
+            if found != 0 { nt_rabitq_move(old, scratch.places, rotation.rotatedDimension, group) }
+            kept |= found
+        }
+        return kept
     }
 
     /// Whether a block was made of this list.

@@ -4,12 +4,12 @@ import CNeedletailKernels
 /// Walsh-Hadamard transforms and rotations by 45°, four rounds, in n log n steps.
 ///
 /// Rotated vectors have a multiple of 64 components.
-final class RaBitQRotation: @unchecked Sendable {
-    let dimension: Int
-    let rotatedDimension: Int
+package final class RaBitQRotation: @unchecked Sendable {
+    package let dimension: Int
+    package let rotatedDimension: Int
     private let signs: UnsafeMutablePointer<Float>
 
-    init(seed: UInt64, dimension: Int) {
+    package init(seed: UInt64, dimension: Int) {
         self.dimension = dimension
         rotatedDimension = nt_rabitq_dimension(dimension)
         let count = Int(NT_RABITQ_ROUNDS) * rotatedDimension

@@ -101,7 +101,7 @@ struct GraphOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Candidates that a record's links are chosen from, m to 2,000 (default: 200).", valueName: "n"))
     var efConstruction: Int?
 
-    @Option(help: "The short form of vectors that a search reads on its way (default: automatic, which is rabitq from 256 dimensions on, below that sq8, or none for i8).")
+    @Option(help: "The short form of vectors that a search reads on its way (default: automatic, which is rabitq from 128 dimensions on, below that sq8; for i8 rabitq from 256 on, below that none).")
     var quantization: Quantization?
 
     /// The options that are given.
