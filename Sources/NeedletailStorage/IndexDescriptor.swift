@@ -69,16 +69,19 @@ package struct IndexArrayContent: @unchecked Sendable {
     /// One a chunk of ``ChunkedRows/shift(stride:)``; nil = unchanged since the installed version that is replaced: its
     /// stored chunk stays. That is valid only where the array had the same stride, and the chunk as many rows, before.
     package var chunks: [UnsafeRawPointer?]
+    /// Whether rows lie here and there: then a chunk is a pointer to pointers, one for each of its rows.
+    package var areScattered = false
     /// Called with the number of a chunk as soon as that has been copied, so that its memory can be given back: what is written
     /// takes as much until the commit.
     package var release: (@Sendable (_ chunk: Int) -> Void)?
 
     package init(
-        stride: Int, count: Int, chunks: [UnsafeRawPointer?], release: (@Sendable (_ chunk: Int) -> Void)? = nil
+        stride: Int, count: Int, chunks: [UnsafeRawPointer?], areScattered: Bool = false, release: (@Sendable (_ chunk: Int) -> Void)? = nil
     ) {
         self.stride = stride
         self.count = count
         self.chunks = chunks
+        self.areScattered = areScattered
         self.release = release
     }
 

@@ -68,7 +68,7 @@ extension TableWriter {
         for (array, content) in zip(new.arrays, arrays) {
             for (number, chunk) in content.chunks.enumerated() {
                 guard let chunk else { continue }
-                try transaction.putIndexChunk(chunk, array, number, generation: new.version)
+                try transaction.putIndexChunk(chunk, areScattered: content.areScattered, array, number, generation: new.version)
                 content.release?(number)
             }
             try transaction.deleteChunks(of: array.id, from: array.chunkCount)
@@ -148,8 +148,20 @@ extension Transaction {
     /// Pages that a chunk takes.
     func pageCount(payload: Int) -> Int { (16 + storedByteCount(payload: payload) + pageByteCount - 1) / pageByteCount }
 
+    /// Copies some of the bytes that rows have which lie one behind the other in `target`.
+    private static func copy(_ rows: UnsafePointer<UnsafeRawPointer>, stride: Int, _ bytes: Range<Int>, to target: UnsafeMutableRawPointer) {
+        var offset = bytes.lowerBound
+        while offset < bytes.upperBound {
+            let row = offset / stride, within = offset % stride, count = min(stride - within, bytes.upperBound - offset)
+            (target + offset).copyMemory(from: rows[row] + within, byteCount: count)
+            offset += count
+        }
+    }
+
     /// Stores a chunk: one copy, from where it was built into the page that LMDB writes.
-    func putIndexChunk(_ rows: UnsafeRawPointer, _ array: IndexArrayDescriptor, _ number: Int, generation: UInt64) throws(StorageError) {
+    ///
+    /// - Parameter rows: the rows, or where they are scattered a pointer to each.
+    func putIndexChunk(_ rows: UnsafeRawPointer, areScattered: Bool, _ array: IndexArrayDescriptor, _ number: Int, generation: UInt64) throws(StorageError) {
         let payload = array.payloadByteCount(number)
         let byteCount = storedByteCount(payload: payload)
         let keyNumbers = (array.id, UInt32(number))
@@ -162,7 +174,11 @@ extension Transaction {
         let target = base + ChunkHeader.byteCount
         for offset in stride(from: 0, to: payload, by: Self.stripByteCount) {
             let count = min(Self.stripByteCount, payload - offset)
-            (target + offset).copyMemory(from: rows + offset, byteCount: count)
+            if areScattered {
+                Self.copy(rows.assumingMemoryBound(to: UnsafeRawPointer.self), stride: array.stride, offset ..< offset + count, to: target)
+            } else {
+                (target + offset).copyMemory(from: rows + offset, byteCount: count)
+            }
             checksum = crc32c(checksum, target + offset, count)
         }
         let padding = byteCount - ChunkHeader.byteCount - payload

@@ -6,14 +6,13 @@ extension HNSWBuilder {
     /// one extends.
     ///
     /// - Complexity: a rotation for each entry of a list.
-    func neighborBlocks(_ header: inout HNSWHeader, links: ChunkedRows, base: HNSWGraph?) throws(HNSWBuildError) -> MutableRows {
+    func neighborBlocks(_ header: inout HNSWHeader, links: ChunkedRows, base: HNSWGraph?) throws(HNSWBuildError) -> any BuiltRows {
         let seed = base?.header.neighborCodes?.rotationSeed ?? header.seed
         let rotation = RaBitQRotation(seed: seed, dimension: header.dimension)
         let encoder = NeighborBlocks(header, rotation: rotation)
+        let covered = base?.header.count ?? 0, old = base?.neighborBlocks.first(covered), vectors = source.vectors
         let stride = NeighborBlocks.stride(degree: header.degree, dimension: header.dimension)
-        let blocks = try MutableRows(stride: stride, count: header.count)
-        let vectors = source.vectors
-        let old = base.flatMap { $0.header.neighborCodes == nil ? nil : $0.neighborBlocks }
+        let blocks: any BuiltRows = if let old { try PatchedRows(old, count: header.count) } else { try MutableRows(stride: stride, count: header.count) }
         let scratches = UnsafeMutablePointer<NeighborBlocks.Scratch>.allocate(capacity: crew.threads)
         for worker in 0 ..< crew.threads {
             (scratches + worker).initialize(to: NeighborBlocks.Scratch(rotatedDimension: rotation.rotatedDimension, degree: encoder.degree))
@@ -22,15 +21,11 @@ extension HNSWBuilder {
             for worker in 0 ..< crew.threads { scratches[worker].deallocate() }
             scratches.deallocate()
         }
-        let covered = base?.header.count ?? 0
         try crew.forEach(.codes, count: header.count, batch: 256) { worker, slot in
             let list = links.row(slot).assumingMemoryBound(to: UInt32.self)
-            let block = blocks.row(slot), before = slot < covered ? old?.row(slot) : nil
-            if let before, encoder.isBlock(before, of: list) {
-                block.copyMemory(from: before, byteCount: stride)
-            } else {
-                encoder.encode(list, of: slot, in: vectors, keeping: before, scratch: &scratches[worker], to: block)
-            }
+            let before = slot < covered ? old?.row(slot) : nil
+            if let before, encoder.isBlock(before, of: list) { return }
+            encoder.encode(list, of: slot, in: vectors, keeping: before, scratch: &scratches[worker], to: blocks.writableRow(slot))
         }
         let largest = (0 ..< crew.threads).reduce(0.0) { max($0, scratches[$1].largestSquare) }.squareRoot()
         header.neighborCodes = NeighborCodes(
@@ -43,7 +38,7 @@ extension HNSWBuilder {
         guard let codes = built.header.neighborCodes else { return }
         let rotation = RaBitQRotation(seed: codes.rotationSeed, dimension: built.header.dimension)
         let encoder = NeighborBlocks(built.header, rotation: rotation), vectors = source.vectors
-        let links = built.arrays[HNSWArray.links.rawValue], blocks = built.arrays[HNSWArray.neighborBlocks.rawValue]
+        let links = built.rows[HNSWArray.links.rawValue], blocks = built.arrays[HNSWArray.neighborBlocks.rawValue], view = blocks.view
         let scratches = UnsafeMutablePointer<NeighborBlocks.Scratch>.allocate(capacity: crew.threads)
         for worker in 0 ..< crew.threads {
             (scratches + worker).initialize(to: NeighborBlocks.Scratch(rotatedDimension: rotation.rotatedDimension, degree: encoder.degree))
@@ -53,9 +48,9 @@ extension HNSWBuilder {
             scratches.deallocate()
         }
         try crew.forEach(.codes, count: built.header.count, batch: 256) { worker, slot in
-            let list = UnsafePointer(links.row(slot).assumingMemoryBound(to: UInt32.self)), block = blocks.row(slot)
+            let list = links.row(slot).assumingMemoryBound(to: UInt32.self), block = view.row(slot)
             if encoder.isBlock(block, of: list) { return }
-            encoder.encode(list, of: slot, in: vectors, keeping: block, scratch: &scratches[worker], to: block)
+            encoder.encode(list, of: slot, in: vectors, keeping: block, scratch: &scratches[worker], to: blocks.writableRow(slot))
         }
     }
 }

@@ -48,11 +48,11 @@ package final class HNSWBuild: @unchecked Sendable {
     package let header: HNSWHeader
     /// Bytes that the build has taken at most, the vectors themselves not counted.
     package let peakByteCount: Int
-    let arrays: [MutableRows]
+    let arrays: [any BuiltRows]
     /// What the arrays share chunks with.
     private let base: HNSWGraph?
 
-    init(header: HNSWHeader, arrays: [MutableRows], peakByteCount: Int, base: HNSWGraph?, isMeasured: Bool = false) {
+    init(header: HNSWHeader, arrays: [any BuiltRows], peakByteCount: Int, base: HNSWGraph?, isMeasured: Bool = false) {
         self.header = header
         self.isMeasured = isMeasured
         self.arrays = arrays
@@ -78,14 +78,7 @@ package final class HNSWBuild: @unchecked Sendable {
     /// What an install writes, by ``HNSWArray``; valid as long as this object, which an install leaves without its rows. A chunk
     /// that is as it was in the graph that was extended, if one was, is left as it is stored.
     package var contents: [IndexArrayContent] {
-        arrays.enumerated().map { number, array in
-            let view = array.view, old = base?.rows(HNSWArray.allCases[number])
-            let chunks = (0 ..< view.chunkCount).map { chunk -> UnsafeRawPointer? in
-                if let old, array.isSame(chunk, as: old) { return nil }
-                return view.pointers[chunk]
-            }
-            return IndexArrayContent(stride: view.stride, count: view.count, chunks: chunks) { array.release(chunk: $0) }
-        }
+        arrays.enumerated().map { number, array in array.content(replacing: base?.rows(HNSWArray.allCases[number])) }
     }
 
     /// The graph where it is; valid as long as this object.
@@ -204,7 +197,7 @@ package struct HNSWBuilder {
         header.entryUpper = graph.entryNode == NT_NO_NODE ? nil : graph.entryNode
         header.upperCount = graph.upperCount
         header.upperListCount = graph.upperLinks.count
-        var arrays = [graph.links, graph.upperNodes, graph.upperLinks, codes]
+        var arrays: [any BuiltRows] = [graph.links, graph.upperNodes, graph.upperLinks, codes]
         if header.quantization == .rabitq {
             arrays.append(try neighborBlocks(&header, links: graph.links.view, base: base))
         }

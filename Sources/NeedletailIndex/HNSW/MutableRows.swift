@@ -7,29 +7,41 @@ import Musl
 import Darwin
 #endif
 
+/// An array that a build has made, in memory.
+protocol BuiltRows: AnyObject, Sendable {
+    /// Bytes of memory that it takes.
+    var memoryByteCount: Int { get }
+    /// As those see it who only read; valid as long as this object, and the array it shares rows with.
+    var view: ChunkedRows { get }
+    /// A row to be written, one thread each; what it holds before is not defined.
+    func writableRow(_ i: Int) -> UnsafeMutableRawPointer
+    /// What an install writes, valid as long as this object, which it leaves without its rows; of an array that is replaced, chunks with
+    /// the same bytes are left as they are stored.
+    func content(replacing old: ChunkedRows?) -> IndexArrayContent
+}
+
 /// Rows that a build writes, in the layout that ``ChunkedRows`` has: what is built is installed, and searched before, as it is.
 ///
 /// All chunks of its own lie in one piece of memory, in huge pages where the system has them: a build reads rows at random,
 /// and every read of a page that the CPU does not know costs it a walk. The first chunks may be those of another array,
 /// which are only read.
-final class MutableRows: @unchecked Sendable {
+final class MutableRows: BuiltRows, @unchecked Sendable {
     let stride: Int
     let shift: Int
     let count: Int
     /// How many chunks, the first ones, belong to the array that this one extends.
     let sharedChunkCount: Int
     private let table: UnsafeMutablePointer<UnsafeRawPointer>
-    private let memory: UnsafeMutableRawPointer
+    private let pages: AnonymousPages
+    private var memory: UnsafeMutableRawPointer { pages.base }
     /// Bytes that its own chunks take.
-    let memoryByteCount: Int
-
-    private static let hugePage = 2 << 20
+    var memoryByteCount: Int { pages.byteCount }
 
     /// Bytes of memory that so many rows of its own take.
     static func byteCount(stride: Int, count: Int) -> Int {
         let shift = ChunkedRows.shift(stride: stride)
         let bytes = ChunkedRows.chunkCount(rows: count, shift: shift) * (stride << shift)
-        return (bytes + hugePage - 1) / hugePage * hugePage
+        return AnonymousPages.rounded(bytes)
     }
 
     /// `count` rows, of which the first are those of `base`: its full chunks are shared, and the rows of its last, partial chunk are
@@ -43,15 +55,8 @@ final class MutableRows: @unchecked Sendable {
         let chunkByteCount = stride << shift
         let shared = (base?.count ?? 0) >> shift
         sharedChunkCount = shared
-        let bytes = max((chunkCount - shared) * chunkByteCount, 1)
-        memoryByteCount = (bytes + Self.hugePage - 1) / Self.hugePage * Self.hugePage
-        // Anonymous pages: zero, taken when first written, given back at once when freed.
-        let mapped = mmap(nil, memoryByteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0)
-        guard let mapped, mapped != MAP_FAILED else { throw .outOfMemory(byteCount: memoryByteCount) }
-        memory = mapped
-        #if os(Linux)
-        madvise(memory, memoryByteCount, MADV_HUGEPAGE)
-        #endif
+        pages = try AnonymousPages(byteCount: (chunkCount - shared) * chunkByteCount)
+        let memory = pages.base
         table = .allocate(capacity: max(chunkCount, 1))
         for chunk in 0 ..< chunkCount {
             if let base, chunk < shared { (table + chunk).initialize(to: base.pointers[chunk]) }
@@ -64,10 +69,7 @@ final class MutableRows: @unchecked Sendable {
         }
     }
 
-    deinit {
-        munmap(memory, memoryByteCount)
-        table.deallocate()
-    }
+    deinit { table.deallocate() }
 
     /// A row of its own, to be written.
     @inline(__always)
@@ -76,14 +78,23 @@ final class MutableRows: @unchecked Sendable {
         return memory + (i - sharedChunkCount << shift) * stride
     }
 
-    /// Gives the memory of a chunk back to the system, where it is the array's own; its rows are lost.
-    func release(chunk: Int) {
-        guard chunk >= sharedChunkCount else { return }
-        let byteCount = stride << shift
-        madvise(memory + (chunk - sharedChunkCount) * byteCount, byteCount, MADV_DONTNEED)
+    func writableRow(_ i: Int) -> UnsafeMutableRawPointer { row(i) }
+
+    func content(replacing old: ChunkedRows?) -> IndexArrayContent {
+        let view = view
+        let chunks = (0 ..< view.chunkCount).map { chunk -> UnsafeRawPointer? in
+            if let old, isSame(chunk, as: old) { return nil }
+            return view.pointers[chunk]
+        }
+        return IndexArrayContent(stride: stride, count: count, chunks: chunks) { self.release(chunk: $0) }
     }
 
-    /// As those see it who only read; valid as long as this object, and the array it shares chunks with.
+    /// Gives the memory of a chunk back to the system, where it is the array's own; its rows are lost.
+    private func release(chunk: Int) {
+        guard chunk >= sharedChunkCount else { return }
+        pages.release((chunk - sharedChunkCount) * (stride << shift), byteCount: stride << shift)
+    }
+
     var view: ChunkedRows {
         ChunkedRows(
             pointers: UnsafePointer(table), chunkCount: ChunkedRows.chunkCount(rows: count, shift: shift), shift: shift,
@@ -91,7 +102,7 @@ final class MutableRows: @unchecked Sendable {
     }
 
     /// Whether a chunk has the rows, and their bytes, that it has in another array of the same kind.
-    func isSame(_ chunk: Int, as other: ChunkedRows) -> Bool {
+    private func isSame(_ chunk: Int, as other: ChunkedRows) -> Bool {
         guard other.stride == stride, chunk < other.chunkCount else { return false }
         let rows = ChunkedRows.rowCount(chunk: chunk, rows: count, shift: shift)
         guard rows == ChunkedRows.rowCount(chunk: chunk, rows: other.count, shift: shift) else { return false }
