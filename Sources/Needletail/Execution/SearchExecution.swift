@@ -74,7 +74,7 @@ struct SearchExecution {
             let costs = CostModel(facts(.graph(graph.facts)), graph.facts)
             return .walk(graph, matching, efSearch: efSearch, costs.limit(efSearch: efSearch, k: k))
         case .codes(_, _, let recall):
-            return graph.graph.hasCodes ? .codes(graph, recall < CodeScanPrecision.standard.recall ? .quick : .standard) : .exact
+            return graph.graph.hasCodes ? .codes(graph, .finding(recall)) : .exact
         case .overfetch(let fetched, let efSearch, _, _, _):
             guard let matching else { return .graph(graph, efSearch: efSearch) }
             return .overfetch(graph, matching, fetched: fetched, efSearch: efSearch)

@@ -125,7 +125,7 @@ extension SearchPlan {
 
     /// How sure a scan by codes makes of what it finds, for a recall that is asked for: by the errors of signs alone it would overlook one
     /// near row in fifteen, or in forty; but threshold and rescoring leave room for more. Measured 0.9996 to 1 on MiniLM by `standard`.
-    static func precision(recall: Double) -> CodeScanPrecision { recall <= 0.95 ? .quick : .standard }
+    static func precision(recall: Double) -> CodeScanPrecision { .finding(recall <= 0.95 ? 0.97 : recall) }
 
     /// A walk under a filter must be so many times as fast as a scan: its recall was measured under filters that leave out records by
     /// chance, and is lower under one that leaves out just what is near the query.
@@ -234,9 +234,9 @@ extension SearchPlan {
         let isFiltered = compared < facts.liveCount
         var plans = [PricedPlan(plan: exact(facts), microseconds: costs.exact(k: request.k))]
         if costs.hasCodes, !request.isOpenEnded {
-            let found = precision(recall: recall).recall
+            let precision = precision(recall: recall), found = precision.recall
             plans.append(PricedPlan(
-                plan: .codes(compared: compared, tail: index.tailCount, recall: found), microseconds: costs.codes(k: request.k),
+                plan: .codes(compared: compared, tail: index.tailCount, recall: found), microseconds: costs.codes(k: request.k, precision),
                 refusal: recall > found ? "finds about \(found) of them, less than is asked for" : nil))
         }
         if !all, request.efSearch == nil {

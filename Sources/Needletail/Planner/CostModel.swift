@@ -70,26 +70,35 @@ package struct CostModel: Sendable {
     package func exact(k: Int) -> Double {
         let sequential = Double(liveCount) * kernels.sequentialRow
         let rows = matchingCount < liveCount ? min(Double(matchingCount) * row, sequential * 1.1) : sequential
-        return (rows + keeping(k: k, of: Double(matchingCount))) / 1000
+        return (kernels.search + rows + keeping(k: k, of: Double(matchingCount))) / 1000
     }
 
     /// Nanoseconds of a row that matches: of few, the searches before with this filter have left them in the CPU's own cache.
     private var row: Double {
-        let mebibytes = Double(matchingCount * rowByteCount) / 0x1p20
-        return kernels.cachedRow + (kernels.row - kernels.cachedRow) * min(max((mebibytes - 0.5) / 1.5, 0), 1)
+        kernels.cachedRow + (kernels.row - kernels.cachedRow) * Self.shareBeyondCache(matchingCount * rowByteCount)
+    }
+
+    /// How much of so many bytes does not stay in the CPU's own cache from one search to the next.
+    private static func shareBeyondCache(_ byteCount: Int) -> Double { min(max((Double(byteCount) / 0x1p20 - 0.5) / 1.5, 0), 1) }
+
+    /// Nanoseconds of one of many packed signs: from beyond the CPU's own cache they come somewhat slower than rows in sequence, as was
+    /// measured.
+    private var packedSign: Double {
+        let byteCount = PackedSigns.byteCount(matchingCount, dimension: dimension)
+        let bytes = Double(byteCount) / Double(max(matchingCount, 1)), perByte = kernels.sequentialRow / Double(max(rowByteCount, 1))
+        return kernels.packedSign + max(1.4 * bytes * perByte - kernels.packedSign, 0) * Self.shareBeyondCache(byteCount)
     }
 
     /// The tail, which every search through an index compares.
     var tail: Double { Double(tailCount) * selectivity * kernels.row / 1000 }
 
-    /// Comparing all that match by codes.
-    package func codes(k: Int) -> Double {
+    /// Comparing all that match by codes. The threshold falls in steps, so that less is kept for a time than where all are compared.
+    package func codes(k: Int, _ precision: CodeScanPrecision = .standard) -> Double {
         guard hasCodes else { return .infinity }
-        let kept = min(Double(CodeScanPrecision.standard.keptCount(k: k)), Double(matchingCount)), matching = Double(matchingCount)
-        var cost = kernels.search + kept * row * 2 + keeping(k: Int(kept), of: matching)
+        let kept = min(Double(precision.keptCount(k: k)), Double(matchingCount)), matching = Double(matchingCount)
+        var cost = kernels.search + kept * row * 2 + 0.6 * keeping(k: Int(kept), of: matching)
         if hasSigns, matchingCount >= HNSWGraph.leastForSigns {
-            let passing = min(matching, 2 * kept + 6 * kept * log(max(matching / kept, 1)))
-            cost += matching * (hasPackedSigns ? kernels.packedSign : kernels.sign) + passing * kernels.code
+            cost += matching * (hasPackedSigns ? packedSign : kernels.sign) + precision.comparedCount(k: k, of: matching) * kernels.code
         } else {
             cost += matching * kernels.code
         }
@@ -112,7 +121,7 @@ package struct CostModel: Sendable {
     }
 
     /// Nanoseconds of a hop, amid others: with the queue and the pool, and memory that is farther away than where it was measured.
-    private var hop: Double { hasNeighborCodes ? 1.5 * kernels.blockHop : 1.3 * kernels.rowHop }
+    private var hop: Double { hasNeighborCodes ? 1.1 * kernels.blockHop : 1.3 * kernels.rowHop }
 
     /// When a walk gives up: after as many hops as cost what the scan does that follows, but not below twice what it typically takes; and
     /// before where so little matches around it that it would come to as many.

@@ -1,4 +1,5 @@
 import CNeedletailKernels
+import Foundation
 import NeedletailStorage
 
 // A filter that leaves few slots is best served by comparing all of them. That is done in three steps, each with a fraction
@@ -17,8 +18,21 @@ package struct CodeScanPrecision: Sendable, Equatable {
     private let leastSpare: Int, spareDivisor: Int
 
     package static let standard = CodeScanPrecision(deviations: 2, recall: 0.999, leastSpare: 6, spareDivisor: 4)
+    package static let fine = CodeScanPrecision(deviations: 1.75, recall: 0.99, leastSpare: 4, spareDivisor: 6)
     /// Where some may be overlooked.
     package static let quick = CodeScanPrecision(deviations: 1.5, recall: 0.97, leastSpare: 3, spareDivisor: 8)
+
+    /// The quickest that finds as much; the standard one where none does.
+    package static func finding(_ recall: Double) -> CodeScanPrecision {
+        recall <= quick.recall ? .quick : recall <= fine.recall ? .fine : .standard
+    }
+
+    /// Of so many rows, about how many are compared by SQ8 codes: the first ones, and those that signs do not exclude then. As was counted
+    /// on MiniLM for 10 and 100 neighbours.
+    package func comparedCount(k: Int, of count: Double) -> Double {
+        let kept = min(Double(keptCount(k: k)), max(count, 1))
+        return min(count, max(64, 2 * kept) + (1.6 * Double(deviations) - 0.2) * kept * log(max(count / kept, 1)))
+    }
 
     /// How many of the nearest by SQ8 codes are compared in full precision.
     package func keptCount(k: Int) -> Int { k + max(leastSpare, k / spareDivisor) }
