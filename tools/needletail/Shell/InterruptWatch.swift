@@ -29,7 +29,11 @@ final class InterruptWatch: Sendable {
         signal(SIGINT, SIG_IGN)
         source = DispatchSource.makeSignalSource(signal: SIGINT, queue: .global())
         source.setEventHandler { [weak self] in self?.fire() }
+        // The line editor puts back the signal's action that it finds: it must not find the one that is still to be replaced.
+        let isInPlace = DispatchSemaphore(value: 0)
+        source.setRegistrationHandler { isInPlace.signal() }
         source.resume()
+        isInPlace.wait()
     }
 
     private func fire() {
