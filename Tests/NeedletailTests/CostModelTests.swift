@@ -48,7 +48,9 @@ struct CostModelTests {
         for matching in [10_000, 30_000, 90_000] {
             let costs = Self.costs(matching)
             let limit = costs.limit(efSearch: 40, k: 10)
-            #expect(Double(limit.hops) * 0.6 <= max(costs.codes(k: 10), 2 * 40 * 100_000 / Double(matching) * 0.6) + 33 * 0.6)
+            // Microseconds of a hop.
+            let hop = 1.1 * Self.kernels.blockHop / 1000
+            #expect(Double(limit.hops) * hop <= max(costs.codes(k: 10), 2 * 40 * 100_000 / Double(matching) * hop) + 33 * hop)
             // Where half as much matches as on average, a walk takes twice as many hops, which it may.
             #expect(limit.leastRate > 0 && limit.leastRate <= Double(matching) / 100_000 / 2)
         }

@@ -70,7 +70,7 @@ package struct CostModel: Sendable {
     package func exact(k: Int) -> Double {
         let sequential = Double(liveCount) * kernels.sequentialRow
         let rows = matchingCount < liveCount ? min(Double(matchingCount) * row, sequential * 1.1) : sequential
-        return (kernels.search + rows + keeping(k: k, of: Double(matchingCount))) / 1000
+        return (0.5 * kernels.search + rows + keeping(k: k, of: Double(matchingCount))) / 1000
     }
 
     /// Nanoseconds of a row that matches: of few, the searches before with this filter have left them in the CPU's own cache.
@@ -95,8 +95,10 @@ package struct CostModel: Sendable {
     /// Comparing all that match by codes. The threshold falls in steps, so that less is kept for a time than where all are compared.
     package func codes(k: Int, _ precision: CodeScanPrecision = .standard) -> Double {
         guard hasCodes else { return .infinity }
-        let kept = min(Double(precision.keptCount(k: k)), Double(matchingCount)), matching = Double(matchingCount)
-        var cost = kernels.search + kept * row * 2 + 0.6 * keeping(k: Int(kept), of: matching)
+        // Of so few, all are compared in full precision.
+        guard matchingCount > max(precision.keptCount(k: k), HNSWGraph.fewSlots) else { return exact(k: k) + kernels.search / 1000 + tail }
+        let kept = Double(precision.keptCount(k: k)), matching = Double(matchingCount)
+        var cost = 1.2 * kernels.search + kept * row * 2 + 0.6 * keeping(k: Int(kept), of: matching)
         if hasSigns, matchingCount >= HNSWGraph.leastForSigns {
             cost += matching * (hasPackedSigns ? packedSign : kernels.sign) + precision.comparedCount(k: k, of: matching) * kernels.code
         } else {

@@ -103,7 +103,7 @@ extension HNSWGraph {
     package var hasCodes: Bool { header.quantization != .none }
 
     /// Slots below which comparing in full precision at once is as fast.
-    private static let fewSlots = 24
+    package static let fewSlots = 24
     /// Slots below which SQ8 codes alone are as fast: signs need the query rotated.
     package static let leastForSigns = 512
 
