@@ -21,11 +21,12 @@ struct CodeScanTests {
                 #expect(found.count == min(10, slots.count))
                 #expect(found.allSatisfy { slots.contains($0.slot) })
                 pairs.append((found, sample.exact(query, allowed: allowed, deleted: nil)))
-                #expect(Self.scan(sample, query, k: 10, slots: slots, packs: true, &statistics) == found, "packed signs find the same")
+                var again = HNSWStatistics()
+                #expect(Self.scan(sample, query, k: 10, slots: slots, packs: true, &again) == found, "packed signs find the same")
             }
             #expect(NeedletailIndexTests.recall(pairs) > 0.98, "\(slots.count) of \(count)")
             if quantization != .none, slots.count > 1000 {
-                #expect(statistics.codes > 0 && statistics.rescored < 40 * slots.count / 10)
+                #expect(statistics.codes > 0 && statistics.rescored < 20 * slots.count / 10)
             }
         }
     }

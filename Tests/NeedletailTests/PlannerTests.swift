@@ -45,7 +45,9 @@ struct PlannerTests {
     func overfetch() async throws {
         var sample = try await IndexSample(count: isOptimizedBuild ? 20_000 : 3_000, dimension: 48)
         _ = try await sample.collection.createIndex(.hnsw(m: 12, efConstruction: 80))
-        let count = try sample.collection.count(), queries = sample.queries(60)
+        // Of single neighbours as many as tell 0.92 from the 0.95 that is asked for.
+        let count = try sample.collection.count(), many = sample.queries(400)
+        var queries = many
         func overfetch(_ filter: Filter, k: Int) throws -> SearchPlan? {
             let explanation = try sample.collection.explain(near: queries[0], k: k, where: filter)
             return ([explanation.plan] + explanation.rejected.map(\.plan)).first { Self.kind($0) == "overfetch" }
@@ -53,6 +55,7 @@ struct PlannerTests {
         // By chance, and by clusters, of which a query lies in one.
         for (filter, isByChance) in [(Filter.field("number") >= count / 5, true), (Filter.field("cluster") >= 14, false)] {
             for k in [1, 10, 40] {
+                queries = k == 1 ? many : Array(many.prefix(60))
                 let plan = try #require(try overfetch(filter, k: k))
                 var recall = 0.0, short = 0
                 for query in queries {
@@ -62,8 +65,7 @@ struct PlannerTests {
                     short += actual.remark == nil ? 0 : 1
                     recall += try #require(followed.trueRecall) / Double(queries.count)
                 }
-                // Of 60 single neighbours, three standard deviations fewer may be found than the 95 in 100 that are asked for.
-                #expect(recall >= (k == 1 ? 0.86 : 0.92), "k \(k), \(filter), seed \(sample.seed)")
+                #expect(recall >= 0.92, "k \(k), \(filter), seed \(sample.seed)")
                 #expect(isByChance ? short < queries.count / 3 : short > 0, "k \(k), \(filter): \(short) fell short, seed \(sample.seed)")
             }
         }
