@@ -178,6 +178,7 @@ class Index:
         need(header["count"] == covered, "a graph covers another number of slots than its index")
         links, nodes, upper_links = self.arrays[:3]
         need(len(links) in (0, covered), "a graph has not one list a slot")
+        links = self.current(links, 8)
         self.link_count = 0
         for row in links:
             found = self.neighbors(row, 2 * header["m"])
@@ -192,10 +193,28 @@ class Index:
         self.check_blocks(links, header)
         need(header.get("entrySlot", 0) < max(covered, 1), "the entry point is not a node")
 
+    def current(self, rows, changed):
+        """Rows of all nodes, those that have changed in place of what stands for them."""
+        if len(self.arrays) <= changed or not self.arrays[7]:
+            return rows
+        rows, place = list(rows), 0
+        need(len(self.arrays[7]) == -(-len(rows) // 64), "the changes are not those of all nodes")
+        for number, word in enumerate(self.arrays[7]):
+            bits, before, _ = struct.unpack("<QII", word)
+            need(before == place, "the changes count other nodes than they name")
+            for i in range(64):
+                if bits >> i & 1:
+                    need(64 * number + i < len(rows) and place < len(self.arrays[changed]), "a row that has changed is missing")
+                    rows[64 * number + i] = self.arrays[changed][place]
+                    place += 1
+        need(place == len(self.arrays[changed]), "rows that have changed are surplus")
+        return rows
+
     def check_blocks(self, links, header):
         """Neighbour blocks name the neighbours that the lists name, and are infinitely far where there is none."""
         blocks = self.arrays[4]
         need(len(blocks) == (len(links) if header["quantization"] == "rabitq" else 0), "neighbour blocks are missing or surplus")
+        blocks = self.current(blocks, 9) if blocks else blocks
         size = 256 + 4 * -(-header["dimension"] // 64) * 64
         need(not blocks or "neighborCodes" in header, "neighbour blocks without their rotation")
         for row, block in zip(links, blocks):

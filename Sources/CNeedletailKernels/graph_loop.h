@@ -24,11 +24,6 @@
 // Rows of one hop: a list, or in two hops less than one and another whole one.
 #define HOP_ROWS (2 * NT_DEGREE_LIMIT)
 
-INLINE const char *graph_row(const nt_rows *rows, uint32_t number) {
-    const char *chunk = rows->blocks[number >> rows->block_shift];
-    return chunk + (number & ((1u << rows->block_shift) - 1)) * rows->stride;
-}
-
 // Into the second-level cache: there is room for many more outstanding misses than in front of the first (1.8 times the
 // rows a second).
 INLINE void prefetch_bytes(const char *row, size_t byte_count) {
@@ -49,10 +44,10 @@ INLINE void sq8_distances(nt_traversal_kind kind, const nt_traversal_query *quer
     const float scale = query->scale, offset = query->offset;
     const uint32_t correction = (uint32_t)query->correction;
     for (size_t i = 0; i < count; i += 4) {
-        for (int j = 0; j < 4 && ahead < count; ++j, ++ahead) prefetch_bytes(graph_row(rows, numbers[ahead]), prefetched);
+        for (int j = 0; j < 4 && ahead < count; ++j, ++ahead) prefetch_bytes(nt_row(rows, numbers[ahead]), prefetched);
         // Short of four, the last row is taken again: it is in cache, and no branch depends on the count.
         const uint8_t *four[4];
-        for (size_t j = 0; j < 4; ++j) four[j] = (const uint8_t *)graph_row(rows, numbers[i + j < count ? i + j : count - 1]);
+        for (size_t j = 0; j < 4; ++j) four[j] = (const uint8_t *)nt_row(rows, numbers[i + j < count ? i + j : count - 1]);
         uint32_t raw[4];
         if (kind == NT_TRAVERSE_SQ8_L2) sq8_l2(codes, four, byte_count, raw);
         else sq8_dot(codes, four, byte_count, raw);
@@ -132,9 +127,9 @@ INLINE size_t unseen_in_two_hops(const nt_level *level, const uint32_t *list, nt
         rejected_count += !taken;
     }
     for (size_t i = 0; i < rejected_count; ++i)
-        prefetch_bytes(graph_row(&level->links, rejected[i]), degree * sizeof(uint32_t));
+        prefetch_bytes(nt_node_row(&level->links, rejected[i]), degree * sizeof(uint32_t));
     for (size_t r = 0; r < rejected_count && n < degree; ++r) {
-        const uint32_t *second = (const uint32_t *)graph_row(&level->links, rejected[r]);
+        const uint32_t *second = (const uint32_t *)nt_node_row(&level->links, rejected[r]);
         for (size_t i = 0; i < degree; ++i) {
             uint32_t number = __atomic_load_n(second + i, __ATOMIC_RELAXED);
             number = number < count ? number : count;
@@ -153,11 +148,11 @@ INLINE size_t unseen_in_two_hops(const nt_level *level, const uint32_t *list, nt
 }
 
 INLINE const uint32_t *list_of(const nt_level *level, bool upper, uint32_t number) {
-    if (!upper) return (const uint32_t *)graph_row(&level->links, number);
-    const nt_upper_node *node = (const nt_upper_node *)graph_row(&level->nodes, number);
+    if (!upper) return (const uint32_t *)nt_node_row(&level->links, number);
+    const nt_upper_node *node = (const nt_upper_node *)nt_row(&level->nodes, number);
     uint64_t list = (uint64_t)node->first_list + level->level - 1;
     if (node->level < level->level || list >= level->list_count) return NULL;
-    return (const uint32_t *)graph_row(&level->links, (uint32_t)list);
+    return (const uint32_t *)nt_row(&level->links.rows, (uint32_t)list);
 }
 
 typedef enum { PLAIN, UPPER, FILTERED, TWO_HOPS, GROWING } search_mode;
@@ -191,14 +186,14 @@ INLINE hop begin_hop(search_mode mode, const nt_level *level, size_t row_bytes, 
         uint32_t *numbers = memory->numbers[turn], *rows = memory->rows[turn];
         size_t kept = 0;
         for (size_t i = 0; i < next.count; ++i) {
-            uint32_t slot = ((const nt_upper_node *)graph_row(&level->nodes, next.numbers[i]))->slot;
+            uint32_t slot = ((const nt_upper_node *)nt_row(&level->nodes, next.numbers[i]))->slot;
             numbers[kept] = next.numbers[i];
             rows[kept] = slot;
             kept += slot < level->row_count;
         }
         next = (hop){numbers, rows, kept};
     }
-    for (size_t i = 0; i < next.count; ++i) prefetch_bytes(graph_row(&level->rows, next.rows[i]), row_bytes);
+    for (size_t i = 0; i < next.count; ++i) prefetch_bytes(nt_row(&level->rows, next.rows[i]), row_bytes);
     beam->distances += next.count;
     return next;
 }
@@ -261,7 +256,7 @@ INLINE void search_level(nt_traversal_kind kind, search_mode mode, const nt_leve
                 if (mode == FILTERED && may_return(&beam, nt_pool_node(keys[i])))
                     nt_pool_insert(beam.results, &beam.result_count, beam.result_capacity, keys[i]);
                 if (mode != UPPER && position < capacity)
-                    prefetch_bytes(graph_row(&level.links, nt_pool_node(keys[i])), level.degree * sizeof(uint32_t));
+                    prefetch_bytes(nt_node_row(&level.links, nt_pool_node(keys[i])), level.degree * sizeof(uint32_t));
                 cursor = position < cursor ? position : cursor;
             }
             if (mode == FILTERED) reached = extent_of(&beam, beam.results, beam.result_count, beam.result_capacity);
@@ -282,7 +277,7 @@ INLINE void search_level(nt_traversal_kind kind, search_mode mode, const nt_leve
             size_t n = count - i < SCAN_ROWS ? count - i : SCAN_ROWS, ahead = n < SCAN_AHEAD_ROWS ? n : SCAN_AHEAD_ROWS; \
             float part[SCAN_ROWS]; \
             const size_t prefetched = prefetched_bytes(kind, query, rows); \
-            for (size_t j = 0; j < ahead; ++j) prefetch_bytes(graph_row(rows, numbers[i + j]), prefetched); \
+            for (size_t j = 0; j < ahead; ++j) prefetch_bytes(nt_row(rows, numbers[i + j]), prefetched); \
             if (kind == NT_TRAVERSE_VECTORS) { \
                 const void *pointers[SCAN_ROWS]; \
                 float norms[SCAN_ROWS]; \
@@ -305,7 +300,7 @@ INLINE void search_level(nt_traversal_kind kind, search_mode mode, const nt_leve
         for (size_t i = 0; i < count; i += SCAN_ROWS) { \
             size_t n = count - i < SCAN_ROWS ? count - i : SCAN_ROWS, ahead = n < SCAN_AHEAD_ROWS ? n : SCAN_AHEAD_ROWS; \
             const size_t prefetched = prefetched_bytes(kind, query, rows); \
-            for (size_t j = 0; j < ahead; ++j) prefetch_bytes(graph_row(rows, numbers[i + j]), prefetched); \
+            for (size_t j = 0; j < ahead; ++j) prefetch_bytes(nt_row(rows, numbers[i + j]), prefetched); \
             found += row_keys(kind, query, rows, numbers + i, numbers + i, n, ahead, threshold, 0, keys + found); \
         } \
         return found; \

@@ -193,15 +193,10 @@ TARGET static float quantize(const float *r, size_t dimension, uint32_t bits, ui
 // Keys from which on the queue is looked through for such as are beyond the threshold.
 #define LEAST_THINNING 64
 
-INLINE const char *row_at(const nt_rows *rows, uint32_t number) {
-    const char *chunk = rows->blocks[number >> rows->block_shift];
-    return chunk + (number & ((1u << rows->block_shift) - 1)) * rows->stride;
-}
-
 /// Asks for what of a node is read first. The neighbours' codes, most of its bytes, are asked for one by one while those of
 /// the node before are scanned: all at once would stall on the way to memory.
 INLINE void prefetch_node(const nt_rabitq_level *level, uint32_t node) {
-    const char *codes = row_at(&level->codes, node), *block = row_at(&level->blocks, node);
+    const char *codes = nt_row(&level->codes, node), *block = nt_node_row(&level->blocks, node);
     for (size_t i = 0; i < NT_RABITQ_CODES; i += 64) __builtin_prefetch(block + i, 0, 2);
     for (size_t i = 0; i < level->codes.stride; i += 64) __builtin_prefetch(codes + i, 0, 2);
 }
@@ -314,7 +309,7 @@ INLINE uint32_t take_nearest(const nt_rabitq_level *level, nt_rabitq_beam *beam,
 }
 
 INLINE float code_distance(const nt_rabitq_level *level, const nt_traversal_query *query, uint32_t node) {
-    const uint8_t *row = (const uint8_t *)row_at(&level->codes, node);
+    const uint8_t *row = (const uint8_t *)nt_row(&level->codes, node);
     float value = level->kind == NT_TRAVERSE_SQ8_L2 ? (float)raw_l2(query->codes, row, query->byte_count)
         : (float)(int32_t)(raw_dot(query->codes, row, query->byte_count) - (uint32_t)query->correction);
     return query->offset + query->scale * value;
@@ -336,7 +331,7 @@ TARGET static void search(const nt_rabitq_level *given, nt_rabitq_beam *given_be
     while (next != NT_NO_NODE) {
         const uint32_t node = next;
         next = take_nearest(&level, &beam, &front, threshold);
-        const uint8_t *block = (const uint8_t *)row_at(&level.blocks, node);
+        const uint8_t *block = (const uint8_t *)nt_node_row(&level.blocks, node);
         const float distance = code_distance(&level, &query, node);
         ++beam.hops;
         if (!filtered || returnable(&beam, node)) {
@@ -345,7 +340,7 @@ TARGET static void search(const nt_rabitq_level *given, nt_rabitq_beam *given_be
             offer(beam.best, &beam.best_count, beam.k, key);
             if (beam.best_count == beam.k) threshold = nt_key_distance(beam.best[0]) * beam.reach + beam.slack;
         }
-        const uint8_t *ahead = next == NT_NO_NODE ? block : (const uint8_t *)row_at(&level.blocks, next);
+        const uint8_t *ahead = next == NT_NO_NODE ? block : (const uint8_t *)nt_node_row(&level.blocks, next);
         const size_t queued = beam.queue_count;
         for (uint32_t g = 0; g < level.groups; ++g, block += group_bytes, ahead += group_bytes) {
             uint32_t found[NT_RABITQ_GROUP];

@@ -74,15 +74,31 @@ package struct IndexArrayContent: @unchecked Sendable {
     /// Called with the number of a chunk as soon as that has been copied, so that its memory can be given back: what is written
     /// takes as much until the commit.
     package var release: (@Sendable (_ chunk: Int) -> Void)?
+    /// What the pointers lead to belongs to it, where it is not said otherwise.
+    private var owner: (any AnyObject & Sendable)?
 
     package init(
-        stride: Int, count: Int, chunks: [UnsafeRawPointer?], areScattered: Bool = false, release: (@Sendable (_ chunk: Int) -> Void)? = nil
+        stride: Int, count: Int, chunks: [UnsafeRawPointer?], owner: (any AnyObject & Sendable)? = nil,
+        release: (@Sendable (_ chunk: Int) -> Void)? = nil
     ) {
         self.stride = stride
         self.count = count
         self.chunks = chunks
-        self.areScattered = areScattered
+        self.owner = owner
         self.release = release
+    }
+
+    /// An array whose rows lie here and there, at `rows[0 ..< count]`; chunks that `isKept` says yes to stay as they are stored.
+    package init(
+        stride: Int, count: Int, rows: UnsafePointer<UnsafeRawPointer>, owner: any AnyObject & Sendable, isKept: (_ rows: Range<Int>) -> Bool = { _ in false }
+    ) {
+        let shift = ChunkedRows.shift(stride: stride)
+        let chunks = (0 ..< ChunkedRows.chunkCount(rows: count, shift: shift)).map { chunk -> UnsafeRawPointer? in
+            let numbers = chunk << shift ..< min((chunk + 1) << shift, count)
+            return isKept(numbers) ? nil : UnsafeRawPointer(rows + numbers.lowerBound)
+        }
+        self.init(stride: stride, count: count, chunks: chunks, owner: owner)
+        areScattered = true
     }
 
     /// An array of which all chunks are written.

@@ -48,4 +48,37 @@ import Testing
         try await collection.optimize(threads: 1)
         try check(covered: 700)
     }
+
+    @Test(
+        "the reader made from FORMAT.md alone finds the rows that a merge has changed, where they stand apart",
+        .enabled(if: hasPython, "needs python3"), arguments: [Quantization.none, .rabitq])
+    func changedRows(quantization: Quantization) async throws {
+        let seed = UInt64.random(in: 1 ... 1_000_000)
+        print("QuantizedIndexFormatTests seed \(seed)")
+        var random = SeededGenerator(seed: seed)
+        let folder = try TemporaryFolder()
+        let database = try Database(path: folder.path("a.ntl"))
+        let collection = try await database.createCollection("t", schema: Schema(dimension: 8, metric: .l2))
+        func insert(_ ids: Range<Int>) async throws {
+            try await collection.insert(ids.map { Record(id: .int(Int64($0)), vector: (0 ..< 8).map { _ in random.normal() }) })
+        }
+        func counts() throws -> [Int] {
+            let (status, indexes) = try Self.readFormat(folder.path("a.ntl"))
+            #expect(status == 0)
+            return try #require(indexes.first?["arrays"] as? [[String: Int]]).map { $0["count"] ?? -1 }
+        }
+        // Lists of 128 entries: 2,048 of them are a chunk.
+        try await insert(0 ..< 2100)
+        try await collection.createIndex(.hnsw(m: 64, efConstruction: 64, quantization: quantization), threads: 1)
+        #expect(try counts().count == 7)
+        try await insert(2100 ..< 2102)
+        try await collection.optimize(threads: 1)
+        let changed = try counts()
+        try #require(changed.count == 10)
+        #expect(changed[7] == 33 && (2 ..< 500).contains(changed[8]) && changed[9] == (quantization == .rabitq ? changed[8] : 0), "\(changed)")
+        try await insert(2102 ..< 2300)
+        try await collection.optimize(threads: 1)
+        #expect(try counts().count == 7)
+        #expect(try database.check().isEmpty)
+    }
 }

@@ -102,9 +102,10 @@ struct GraphTests {
                 let allowed = (0 ..< (count + 63) / 64).map { _ in UInt64.random(in: 0 ... .max, using: &random) }
                 query.withQuery(scale: kind == NT_TRAVERSE_SQ8_L2 ? 1 : -1, offset: 0) { query in
                     rows.withRows { rows in
-                        lists.withRows { links in
+                        lists.withRows { rowsOfLists in
+                            let links = nt_node_rows(rows: rowsOfLists.pointee, changes: nt_rows(), changed: nt_rows(), changed_count: 0)
                             let level = nt_level(
-                                rows: rows.pointee, links: links.pointee, degree: UInt32(degree), count: UInt32(count), level: 0,
+                                rows: rows.pointee, links: links, degree: UInt32(degree), count: UInt32(count), level: 0,
                                 nodes: rows.pointee, row_count: UInt32(count), list_count: 0)
                             for mode in SearchMode.allCases {
                                 for ef in [1, 5, 60] {

@@ -55,11 +55,47 @@ typedef struct {
     uint32_t reserved;
 } nt_upper_node;
 
+/// 64 nodes of a graph, as stored: which of them have other rows since all were last written.
+typedef struct {
+    uint64_t nodes;     ///< bit i set = the row of the i-th has changed
+    uint32_t first;     ///< how many of the nodes before these have
+    uint32_t reserved;
+} nt_changes;
+
+/// Rows by node. Those that have changed stand apart, in the order of their nodes: a merge changes few of them in nearly every chunk.
+typedef struct {
+    nt_rows rows;
+    nt_rows changes;         ///< nt_changes of all nodes, where `changed_count` is not 0
+    nt_rows changed;         ///< the rows of those that have changed
+    uint32_t changed_count;
+} nt_node_rows;
+
+#define NT_ALWAYS static inline __attribute__((always_inline))
+
+NT_ALWAYS const char *nt_row(const nt_rows *rows, uint32_t number) {
+    const char *chunk = (const char *)rows->blocks[number >> rows->block_shift];
+    return chunk + (number & ((1u << rows->block_shift) - 1)) * rows->stride;
+}
+
+/// The row of a node that the caller has compared with the graph's count. A place beyond `changed_count`, as only a damaged file
+/// says, is not gone to.
+NT_ALWAYS const char *nt_node_row(const nt_node_rows *rows, uint32_t node) {
+    if (rows->changed_count) {
+        const nt_changes *changes = (const nt_changes *)nt_row(&rows->changes, node >> 6);
+        const uint64_t bit = 1ull << (node & 63);
+        if (changes->nodes & bit) {
+            const uint64_t place = (uint64_t)changes->first + (uint64_t)__builtin_popcountll(changes->nodes & (bit - 1));
+            if (place < rows->changed_count) return nt_row(&rows->changed, (uint32_t)place);
+        }
+    }
+    return nt_row(&rows->rows, node);
+}
+
 /// One level of a graph. Level 0: a node's number is that of its row and of its list. Upper levels: it is that of an
 /// nt_upper_node, which says where they are.
 typedef struct {
     nt_rows rows;      ///< what distances are computed of
-    nt_rows links;     ///< lists
+    nt_node_rows links;  ///< lists; on upper levels by list, none of them changed
     uint32_t degree;   ///< at most NT_DEGREE_LIMIT
     uint32_t count;    ///< nodes: numbers 0 ..< count
     uint32_t level;

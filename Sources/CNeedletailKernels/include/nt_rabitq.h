@@ -54,7 +54,7 @@ typedef struct {
 
 /// What a search goes through.
 typedef struct {
-    nt_rows blocks;
+    nt_node_rows blocks;
     nt_rows codes;                   ///< rows of SQ8 codes, by node
     nt_traversal_kind kind;          ///< of the codes: SQ8
     const nt_traversal_query *query; ///< for the codes

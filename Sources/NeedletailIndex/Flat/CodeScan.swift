@@ -114,9 +114,9 @@ extension HNSWGraph {
     package func traversalByteCount(hops: Int, distances: Int) -> Int {
         let row = header.quantization == .none ? vectors.stride : codes.stride
         // Under neighbour codes a hop's distances stand in its block, but for that of the node itself.
-        guard header.quantization == .rabitq, hops > 0 else { return hops * links.stride + distances * row }
+        guard header.quantization == .rabitq, hops > 0 else { return hops * header.linkStride + distances * row }
         let inBlocks = min(distances, hops * header.degree)
-        return hops * (neighborBlocks.stride + row) + (distances - inBlocks) * row
+        return hops * (neighborBlocks.stored.stride + row) + (distances - inBlocks) * row
     }
 
     /// The k nearest of some slots, ascending by exact internal distance, compared by codes first.

@@ -76,7 +76,7 @@ final class BuildGraph: @unchecked Sendable {
     func level(_ level: Int, space: BuildSpace) -> nt_level {
         let onUpper = level > 0
         return nt_level(
-            rows: space.rows, links: (onUpper ? upperLinks : links).view.rows, degree: UInt32(degree(level: level)),
+            rows: space.rows, links: NodeRows((onUpper ? upperLinks : links).view).kernel, degree: UInt32(degree(level: level)),
             count: UInt32(onUpper ? upperCount : count), level: UInt32(level), nodes: upperNodes.view.rows,
             row_count: UInt32(count), list_count: UInt32(upperLinks.count))
     }

@@ -9,6 +9,7 @@ import NeedletailStorage
 ///    l ≥ 1 it holds nodes of level l and above.
 /// 3. No list leads to a node whose own list on that level is empty: one that was deleted when the graph was written.
 /// 4. On each level, every live node can be reached from the entry point.
+/// 5. Rows that have changed are counted where they are named; a neighbour block was made of its node's list.
 ///
 /// The bytes may be anything: nothing is followed before it has been compared with the counts.
 package struct HNSWInvariants: Sendable {
@@ -28,7 +29,9 @@ package struct HNSWInvariants: Sendable {
     package init(checking graph: HNSWGraph, deleted: UnsafeBufferPointer<UInt64>? = nil, reversed: Bool = false) {
         var check = Check(graph: graph, deleted: deleted)
         check.upperNodes()
+        check.changes()
         check.level(0)
+        check.blocks()
         if graph.header.maxLevel > 0 { for level in 1 ... graph.header.maxLevel { check.level(level) } }
         if reversed { withoutWayBack = check.withoutWayBack() }
         findings = check.findings.sentences
@@ -94,6 +97,32 @@ private struct Check {
         }
         if header.entrySlot == nil, let live = (0 ..< count).first(where: { !isDeleted($0) }) {
             findings.add("there is no entry point", "slot \(live) is not deleted")
+        }
+    }
+
+    // MARK: Rows beside the lists
+
+    func changes() {
+        guard let changes = graph.links.changes else { return }
+        var place = 0
+        for word in 0 ..< (count + 63) / 64 {
+            let row = changes.row(word).load(as: nt_changes.self)
+            if row.first != place { findings.add("a place of rows that have changed is not behind those before", "slots from \(64 * word)") }
+            place += row.nodes.nonzeroBitCount
+        }
+        if place != graph.links.kernel.changed_count {
+            findings.add("more or fewer rows have changed than there are", "\(place), not \(graph.links.kernel.changed_count)")
+        }
+    }
+
+    func blocks() {
+        guard graph.header.quantization == .rabitq, let rotation = graph.rotation else { return }
+        let blocks = NeighborBlocks(graph.header, rotation: rotation)
+        for slot in 0 ..< count {
+            let list = graph.links.row(slot).assumingMemoryBound(to: UInt32.self)
+            if !blocks.isBlock(graph.neighborBlocks.row(slot), of: list) {
+                findings.add("a neighbour block is not that of its list", name(0, slot))
+            }
         }
     }
 

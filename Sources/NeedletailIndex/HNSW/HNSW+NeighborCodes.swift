@@ -104,7 +104,7 @@ extension HNSWGraph {
         let signs = prepareTables(query, rotation, functions, memory)
 
         var level = nt_rabitq_level()
-        level.blocks = neighborBlocks.rows
+        level.blocks = neighborBlocks.kernel
         level.codes = self.codes.rows
         level.kind = traversalKind
         level.query = prepared

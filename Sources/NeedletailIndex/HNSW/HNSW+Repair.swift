@@ -84,9 +84,9 @@ extension HNSWBuilder {
             }
         }
         let source = source, deleted = source.deletedCount(below: covered) == 0 ? nil : source.deleted?.baseAddress
-        let degree = base.header.degree, stride = base.header.linkStride
+        let degree = base.header.degree, stride = base.header.linkStride, links = base.links
         try crew.forEach(.repair, count: covered, batch: 1024) { worker, slot in
-            let list = base.list(level: 0, UInt32(slot))
+            let list = links.row(slot).assumingMemoryBound(to: UInt32.self)
             graph.links.row(slot).copyMemory(from: list, byteCount: stride)
             if deleted != nil, source.isDeleted(slot) {
                 graph.clear(level: 0, UInt32(slot))

@@ -78,7 +78,13 @@ package final class HNSWBuild: @unchecked Sendable {
     /// What an install writes, by ``HNSWArray``; valid as long as this object, which an install leaves without its rows. A chunk
     /// that is as it was in the graph that was extended, if one was, is left as it is stored.
     package var contents: [IndexArrayContent] {
-        arrays.enumerated().map { number, array in array.content(replacing: base?.rows(HNSWArray.allCases[number])) }
+        let links = arrays[HNSWArray.links.rawValue].view, blocks = arrays[HNSWArray.neighborBlocks.rawValue].view
+        let changed = base.flatMap { ChangedNodes(since: $0, links: links, blocks: blocks) }
+        let contents = zip(HNSWArray.allCases, arrays).map { number, array in
+            let isByNode = number == .links || number == .neighborBlocks
+            return array.content(replacing: base?.stored(number), keeping: isByNode ? changed?.keptCount ?? 0 : 0)
+        }
+        return contents + (changed?.contents ?? [])
     }
 
     /// The graph where it is; valid as long as this object.
@@ -88,16 +94,17 @@ package final class HNSWBuild: @unchecked Sendable {
 }
 
 extension HNSWGraph {
-    /// An array; nil for one that the index may lack, and does.
-    func rows(_ array: HNSWArray) -> ChunkedRows? {
+    /// An array as it is stored; nil for one that the index may lack, and does, and for those of changed rows.
+    func stored(_ array: HNSWArray) -> ChunkedRows? {
         switch array {
-        case .links: links
+        case .links: links.stored
         case .upperNodes: upperNodes
         case .upperLinks: upperLinks
         case .codes: codes
-        case .neighborBlocks: neighborBlocks
+        case .neighborBlocks: neighborBlocks.stored
         case .tables: tableRows
         case .signs: signs
+        case .changes, .changedLinks, .changedBlocks: nil
         }
     }
 }
@@ -209,9 +216,17 @@ package struct HNSWBuilder {
             let built = HNSWBuild(header: header, arrays: arrays, peakByteCount: peak, base: base)
             if let graph = try? built.graph(vectors: source.vectors) {
                 header.reaches = Self.measureReaches(graph, heldOut: heldOut, deleted: source.deleted)
+                if let base { header.reaches = header.reaches?.mixed(with: base.header.reaches, share: newShare(since: covered)) }
             }
         }
         return HNSWBuild(header: header, arrays: arrays, peakByteCount: peak, base: base)
+    }
+
+    /// Of the slots that are not deleted, the share from `covered` on.
+    private func newShare(since covered: Int) -> Double {
+        let count = source.vectors.count, old = covered - source.deletedCount(below: covered)
+        let live = count - source.deletedCount(below: count)
+        return live > 0 ? Double(live - old) / Double(live) : 1
     }
 
     /// Calls `body` with one worker a thread.

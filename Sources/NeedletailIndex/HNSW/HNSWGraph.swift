@@ -7,11 +7,11 @@ import NeedletailStorage
 /// number in a list is compared with the count before it is followed, and nothing else in the arrays is an address.
 package struct HNSWGraph: @unchecked Sendable {
     package let header: HNSWHeader
-    package let links: ChunkedRows
+    package let links: NodeRows
     package let upperNodes: ChunkedRows
     package let upperLinks: ChunkedRows
     package let codes: ChunkedRows
-    package let neighborBlocks: ChunkedRows
+    package let neighborBlocks: NodeRows
     package let signs: ChunkedRows?
     let tableRows: ChunkedRows?
     /// The numbers in them.
@@ -29,11 +29,15 @@ package struct HNSWGraph: @unchecked Sendable {
     package init(header: HNSWHeader, arrays: [ChunkedRows], vectors: VectorBlocks) throws(HNSWError) {
         guard arrays.count > HNSWArray.neighborBlocks.rawValue else { throw HNSWError("an array of the index is missing") }
         self.header = header
-        links = arrays[HNSWArray.links.rawValue]
+        func changed(_ array: HNSWArray) -> ChunkedRows? {
+            arrays.count > array.rawValue && arrays[array.rawValue].count > 0 ? arrays[array.rawValue] : nil
+        }
+        let changes = changed(.changes), changedLinks = changed(.changedLinks), changedBlocks = changed(.changedBlocks)
+        links = NodeRows(arrays[HNSWArray.links.rawValue], changes: changes, changed: changedLinks)
         upperNodes = arrays[HNSWArray.upperNodes.rawValue]
         upperLinks = arrays[HNSWArray.upperLinks.rawValue]
         codes = arrays[HNSWArray.codes.rawValue]
-        neighborBlocks = arrays[HNSWArray.neighborBlocks.rawValue]
+        neighborBlocks = NodeRows(arrays[HNSWArray.neighborBlocks.rawValue], changes: changes, changed: changedBlocks)
         // An index without sign codes may lack the array.
         signs = header.signRotationSeed == nil || arrays.count <= HNSWArray.signs.rawValue ? nil : arrays[HNSWArray.signs.rawValue]
         tableRows = arrays.count > HNSWArray.tables.rawValue ? arrays[HNSWArray.tables.rawValue] : nil
@@ -44,6 +48,7 @@ package struct HNSWGraph: @unchecked Sendable {
         } ?? []
         self.vectors = vectors
         try validate()
+        if changes != nil || changedLinks != nil || changedBlocks != nil { try check(changes, changedLinks, changedBlocks) }
         if header.quantization == .rabitq {
             rotation = header.neighborCodes.map { RaBitQRotation(seed: $0.rotationSeed, dimension: header.dimension) }
         }
@@ -75,7 +80,7 @@ package struct HNSWGraph: @unchecked Sendable {
         if let reaches = header.reaches, reaches.count > 64 || !reaches.allSatisfy(\.isValid) {
             throw HNSWError("how far searches reach is out of range")
         }
-        try check(links, .links, count: header.count, stride: header.linkStride)
+        try check(links.stored, .links, count: header.count, stride: header.linkStride)
         try check(upperNodes, .upperNodes, count: header.upperCount, stride: HNSWHeader.upperNodeStride)
         try check(upperLinks, .upperLinks, count: header.upperListCount, stride: header.upperLinkStride)
         if header.quantization != .none {
@@ -89,9 +94,19 @@ package struct HNSWGraph: @unchecked Sendable {
                 throw HNSWError("what is known of the neighbour codes is missing or out of range")
             }
             let stride = NeighborBlocks.stride(degree: header.degree, dimension: header.dimension)
-            try check(neighborBlocks, .neighborBlocks, count: header.count, stride: stride)
+            try check(neighborBlocks.stored, .neighborBlocks, count: header.count, stride: stride)
         }
         try checkSigns()
+    }
+
+    /// Every node must be found in the changes, and what has changed must be there in every form.
+    private func check(_ changes: ChunkedRows?, _ links: ChunkedRows?, _ blocks: ChunkedRows?) throws(HNSWError) {
+        guard let changes, let links, (blocks != nil) == (header.quantization == .rabitq), blocks.map({ $0.count == links.count }) ?? true else {
+            throw HNSWError("an array of the lists that have changed is missing")
+        }
+        try check(changes, .changes, count: (header.count + 63) / 64, stride: MemoryLayout<nt_changes>.stride)
+        try check(links, .changedLinks, count: 0, stride: header.linkStride)
+        if let blocks { try check(blocks, .changedBlocks, count: 0, stride: neighborBlocks.stored.stride) }
     }
 
     private func checkSigns() throws(HNSWError) {
@@ -105,7 +120,7 @@ package struct HNSWGraph: @unchecked Sendable {
     }
 
     private func check(_ rows: ChunkedRows, _ array: HNSWArray, count: Int, stride: Int) throws(HNSWError) {
-        guard rows.count >= count, count == 0 || rows.stride == stride else {
+        guard rows.count >= count, rows.count == 0 || rows.stride == stride else {
             throw HNSWError("array \(array) holds \(rows.count) rows of \(rows.stride) bytes, not \(count) of \(stride)")
         }
     }
@@ -132,7 +147,7 @@ extension HNSWGraph {
     func level(_ level: Int) -> nt_level {
         let upper = level > 0
         return nt_level(
-            rows: traversalRows, links: upper ? upperLinks.rows : links.rows,
+            rows: traversalRows, links: upper ? NodeRows(upperLinks).kernel : links.kernel,
             degree: UInt32(upper ? header.upperDegree : header.degree), count: UInt32(upper ? header.upperCount : header.count),
             level: UInt32(level), nodes: upperNodes.rows, row_count: UInt32(header.count), list_count: UInt32(header.upperListCount))
     }

@@ -118,6 +118,11 @@ package enum HNSWArray: Int, CaseIterable, Sendable {
     case tables
     /// A bit a dimension, by slot, which scans go by (nt_codescan.h).
     case signs
+    /// `nt_changes` of 64 slots each: those whose rows merges have changed, which stand in the arrays that follow, in place of the rows
+    /// of `links` and `neighborBlocks`. An index without such slots may lack all three.
+    case changes
+    case changedLinks
+    case changedBlocks
 }
 
 /// Why stored bytes are not an HNSW index.

@@ -16,8 +16,8 @@ protocol BuiltRows: AnyObject, Sendable {
     /// A row to be written, one thread each; what it holds before is not defined.
     func writableRow(_ i: Int) -> UnsafeMutableRawPointer
     /// What an install writes, valid as long as this object, which it leaves without its rows; of an array that is replaced, chunks with
-    /// the same bytes are left as they are stored.
-    func content(replacing old: ChunkedRows?) -> IndexArrayContent
+    /// the same bytes are left as they are stored, and so are those of rows below `kept`, whatever they hold.
+    func content(replacing old: ChunkedRows?, keeping kept: Int) -> IndexArrayContent
 }
 
 /// Rows that a build writes, in the layout that ``ChunkedRows`` has: what is built is installed, and searched before, as it is.
@@ -80,9 +80,10 @@ final class MutableRows: BuiltRows, @unchecked Sendable {
 
     func writableRow(_ i: Int) -> UnsafeMutableRawPointer { row(i) }
 
-    func content(replacing old: ChunkedRows?) -> IndexArrayContent {
+    func content(replacing old: ChunkedRows?, keeping kept: Int) -> IndexArrayContent {
         let view = view
         let chunks = (0 ..< view.chunkCount).map { chunk -> UnsafeRawPointer? in
+            if (chunk + 1) << shift <= kept { return nil }
             if let old, isSame(chunk, as: old) { return nil }
             return view.pointers[chunk]
         }

@@ -43,7 +43,7 @@ package struct NeighborBlocks {
     /// The memory of one thread that encodes.
     package struct Scratch {
         fileprivate let decoded, node, neighbor: UnsafeMutablePointer<Float>
-        /// Room for a block, and for the places that its neighbours had.
+        /// Room for a block that is written in its own place, and for the places that its neighbours had.
         fileprivate let block: UnsafeMutableRawPointer
         fileprivate let places: UnsafeMutablePointer<UInt8>
         var largestSquare: Double = 0
@@ -77,7 +77,11 @@ package struct NeighborBlocks {
         let functions = nt_rabitq_current().pointee
         let rotatedDimension = rotation.rotatedDimension, groupByteCount = nt_rabitq_group_bytes(rotatedDimension)
         let group = Int(NT_RABITQ_GROUP), infinity: UInt16 = 0x7F80
-        if let old { scratch.block.copyMemory(from: old, byteCount: Self.groupCount(degree: degree) * groupByteCount) }
+        var before = old
+        if let old, old == UnsafeRawPointer(block) {
+            scratch.block.copyMemory(from: old, byteCount: Self.groupCount(degree: degree) * groupByteCount)
+            before = UnsafeRawPointer(scratch.block)
+        }
         rotate(slot, of: vectors, functions, scratch, to: scratch.node)
         if metric == .dot {
             scratch.largestSquare = max(scratch.largestSquare, nt_sqnorm_f32(scratch.decoded, rotation.dimension))
@@ -86,7 +90,7 @@ package struct NeighborBlocks {
         for first in Swift.stride(from: 0, to: degree, by: group) {
             let start = block + first / group * groupByteCount
             start.initializeMemory(as: UInt8.self, repeating: 0, count: groupByteCount)
-            let kept = old == nil ? 0 : keep(list + first, count: min(group, degree - first), scratch, in: start)
+            let kept = before.map { keep($0, list + first, count: min(group, degree - first), scratch, in: start) } ?? 0
             for i in 0 ..< group {
                 ended = ended || first + i >= degree || list[first + i] == NT_NO_NODE
                 guard !ended, Int(list[first + i]) < vectors.count else {
@@ -102,13 +106,15 @@ package struct NeighborBlocks {
         }
     }
 
-    /// Brings the codes of neighbours that stood in the block in `scratch` to their places in a group; a bit for each.
-    private func keep(_ list: UnsafePointer<UInt32>, count: Int, _ scratch: Scratch, in group: UnsafeMutableRawPointer) -> UInt32 {
+    /// Brings the codes of neighbours that stood in a block to their places in a group; a bit for each.
+    private func keep(
+        _ block: UnsafeRawPointer, _ list: UnsafePointer<UInt32>, count: Int, _ scratch: Scratch, in group: UnsafeMutableRawPointer
+    ) -> UInt32 {
         let size = Int(NT_RABITQ_GROUP), groupByteCount = nt_rabitq_group_bytes(rotation.rotatedDimension)
         var kept: UInt32 = 0
         for first in Swift.stride(from: 0, to: degree, by: size) {
-            let old = scratch.block + first / size * groupByteCount
-            let numbers = UnsafeRawPointer(old).assumingMemoryBound(to: UInt32.self)
+            let old = block + first / size * groupByteCount
+            let numbers = old.assumingMemoryBound(to: UInt32.self)
             scratch.places.update(repeating: UInt8(size), count: size)
             var found: UInt32 = 0
             for i in 0 ..< count where list[i] != NT_NO_NODE && kept >> UInt32(i) & 1 == 0 {

@@ -12,15 +12,15 @@ final class PatchedRows: BuiltRows, @unchecked Sendable {
     /// Rows of its own; the first one stands for those that have not been written.
     private let ownCount = Atomic<Int>(1)
 
-    /// `count` rows, the first those of `base`.
-    init(_ base: ChunkedRows, count: Int) throws(HNSWBuildError) {
-        precondition(base.count <= count, "rows are not taken away")
-        stride = base.stride
+    /// `count` rows, the first `covered` those of `base`.
+    init(_ base: NodeRows, first covered: Int, count: Int) throws(HNSWBuildError) {
+        precondition(covered <= min(count, base.count), "rows are not taken away")
+        stride = base.stored.stride
         self.count = count
         // What is not written takes no memory.
-        pages = try AnonymousPages(byteCount: (count + 1) * base.stride)
+        pages = try AnonymousPages(byteCount: (count + 1) * stride)
         table = .allocate(capacity: max(count, 1))
-        for i in 0 ..< count { (table + i).initialize(to: i < base.count ? base.row(i) : UnsafeRawPointer(pages.base)) }
+        for i in 0 ..< count { (table + i).initialize(to: i < covered ? base.row(i) : UnsafeRawPointer(pages.base)) }
     }
 
     deinit { table.deallocate() }
@@ -42,14 +42,11 @@ final class PatchedRows: BuiltRows, @unchecked Sendable {
         ChunkedRows(pointers: UnsafePointer(table), chunkCount: count, shift: 0, stride: stride, count: count)
     }
 
-    func content(replacing old: ChunkedRows?) -> IndexArrayContent {
-        let shift = ChunkedRows.shift(stride: stride)
-        let chunks = (0 ..< ChunkedRows.chunkCount(rows: count, shift: shift)).map { chunk -> UnsafeRawPointer? in
-            let rows = chunk << shift ..< min((chunk + 1) << shift, count)
-            if let old, rows.upperBound <= old.count, !rows.contains(where: isOwn) { return nil }
-            return UnsafeRawPointer(table + rows.lowerBound)
+    func content(replacing old: ChunkedRows?, keeping kept: Int) -> IndexArrayContent {
+        IndexArrayContent(stride: stride, count: count, rows: table, owner: self) { rows in
+            if rows.upperBound <= kept { return true }
+            guard let old, rows.upperBound <= old.count else { return false }
+            return rows.allSatisfy { table[$0] == old.row($0) }
         }
-        // The pointers live as long as what they point to.
-        return IndexArrayContent(stride: stride, count: count, chunks: chunks, areScattered: true) { [self] _ in withExtendedLifetime(self) {} }
     }
 }

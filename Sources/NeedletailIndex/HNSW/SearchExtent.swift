@@ -60,6 +60,19 @@ extension HNSWHeader {
     }
 }
 
+extension [HNSWHeader.ReachPoint] {
+    /// What was measured with new records, which may lie elsewhere than the old ones, together with what was measured before with
+    /// those: for a query that is as likely near the ones as near the others as there are of them.
+    ///
+    /// - Parameter share: that of the new ones.
+    func mixed(with old: [HNSWHeader.ReachPoint]?, share: Double) -> [HNSWHeader.ReachPoint] {
+        guard let old, old.first?.reach == first?.reach else { return self }
+        return zip(self, old).prefix { $0.reach == $1.reach }.map { new, old in
+            HNSWHeader.ReachPoint(reach: new.reach, hops: Float(share) * new.hops + Float(1 - share) * old.hops)
+        }
+    }
+}
+
 extension HNSWGraph {
     /// Whether a search without neighbour codes stops by distance.
     func usesReach(k: Int, ef: Int) -> Bool {
