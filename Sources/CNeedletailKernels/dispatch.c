@@ -59,12 +59,12 @@ size_t nt_survivors(const float *c, size_t ldc, size_t m, size_t n, const float 
 // In double precision, four sums at once: norms are computed once a vector, when it is stored or asked with, and neither
 // overflow nor lose tiny vectors as squares in f32 would.
 double nt_sqnorm_f32(const float *vector, size_t dimension) {
-    double sums[4] = {0};
+    double sums[8] = {0};
     size_t i = 0;
-    for (; i + 4 <= dimension; i += 4)
-        for (int j = 0; j < 4; ++j) sums[j] += (double)vector[i + j] * vector[i + j];
+    for (; i + 8 <= dimension; i += 8)
+        for (int j = 0; j < 8; ++j) sums[j] += (double)vector[i + j] * vector[i + j];
     for (; i < dimension; ++i) sums[0] += (double)vector[i] * vector[i];
-    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
 }
 
 double nt_sqnorm_f16(const uint16_t *vector, size_t dimension) {

@@ -226,6 +226,25 @@ INLINE void offer(uint64_t *heap, size_t *count, size_t k, uint64_t key) {
     heap[i] = key;
 }
 
+// Keys that are put in order by counting for each how many are below it.
+#define FEW_KEYS 64
+
+/// Puts the `wanted` least keys first. No two are the same.
+INLINE void select_least(uint64_t *keys, size_t count, size_t wanted) {
+    if (count <= wanted) return;
+    if (count > FEW_KEYS) {
+        nt_least_keys(keys, count, wanted);
+        return;
+    }
+    uint64_t copy[FEW_KEYS];
+    memcpy(copy, keys, count * sizeof(uint64_t));
+    for (size_t i = 0; i < count; ++i) {
+        size_t below = 0;
+        for (size_t j = 0; j < count; ++j) below += copy[j] < copy[i];
+        keys[below] = copy[i];
+    }
+}
+
 /// Makes room: what is beyond the threshold is dropped, and of the rest what the budget does not suffice for.
 INLINE void thin_out(nt_rabitq_beam *beam, float threshold) {
     const uint64_t limit = nt_key(threshold, 0xFFFFFFFFu);
@@ -364,6 +383,7 @@ TARGET static void search(const nt_rabitq_level *given, nt_rabitq_beam *given_be
         // Only where the queue had run dry.
         if (next == NT_NO_NODE) next = take_nearest(&level, &beam, &front, threshold);
     }
+    select_least(beam.results, beam.result_count, beam.wanted);
     beam.distances += beam.hops * level.groups * NT_RABITQ_GROUP;
     *given_beam = beam;
 }

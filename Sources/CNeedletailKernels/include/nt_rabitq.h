@@ -72,9 +72,10 @@ typedef struct {
     size_t queue_count;
     /// At least twice `budget`, and a multiple of the greatest number of neighbours.
     size_t queue_capacity;
-    /// Keys of nodes that have been expanded and may be returned, in no order. Room for `budget`.
+    /// Keys of nodes that have been expanded and may be returned; at the end the `wanted` least of them, fewer where there are not as
+    /// many, come first. Room for `budget`.
     uint64_t *results;
-    size_t result_count;
+    size_t result_count, wanted;
     /// A max-heap of the keys of the `k` nearest of these. Room for `k`.
     uint64_t *best;
     size_t best_count, k;

@@ -122,6 +122,7 @@ extension HNSWGraph {
         beam.results = memory.results
         beam.best = memory.best
         beam.k = k
+        beam.wanted = k + max(4, k / 4)
         beam.reach = extent.reach
         beam.slack = slack(reach: extent.reach, query, codes)
         beam.budget = budget
@@ -163,8 +164,7 @@ extension HNSWGraph {
     private func rescored(
         _ k: Int, _ beam: nt_rabitq_beam, query: nt_query, _ scratch: HNSWScratch, _ statistics: inout HNSWStatistics
     ) -> [Neighbor] {
-        let count = min(beam.result_count, k + max(4, k / 4))
-        if count > 0 { nt_least_keys(beam.results, beam.result_count, count) }
+        let count = min(beam.result_count, beam.wanted)
         scratch.reserve(rescored: count)
         let rowByteCount = min(vectors.stride, 2048)
         for i in 0 ..< count {
