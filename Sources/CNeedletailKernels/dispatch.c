@@ -59,10 +59,16 @@ size_t nt_survivors(const float *c, size_t ldc, size_t m, size_t n, const float 
 // In double precision, four sums at once: norms are computed once a vector, when it is stored or asked with, and neither
 // overflow nor lose tiny vectors as squares in f32 would.
 double nt_sqnorm_f32(const float *vector, size_t dimension) {
-    double sums[8] = {0};
+    typedef float floats __attribute__((vector_size(32)));
+    typedef double doubles __attribute__((vector_size(64)));
+    doubles sums = {0};
     size_t i = 0;
-    for (; i + 8 <= dimension; i += 8)
-        for (int j = 0; j < 8; ++j) sums[j] += (double)vector[i + j] * vector[i + j];
+    for (; i + 8 <= dimension; i += 8) {
+        floats part;
+        memcpy(&part, vector + i, sizeof part);
+        const doubles wide = __builtin_convertvector(part, doubles);
+        sums += wide * wide;
+    }
     for (; i < dimension; ++i) sums[0] += (double)vector[i] * vector[i];
     return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
 }

@@ -245,7 +245,8 @@ INLINE void select_least(uint64_t *keys, size_t count, size_t wanted) {
     }
 }
 
-/// Makes room: what is beyond the threshold is dropped, and of the rest what the budget does not suffice for.
+/// Makes room: what is beyond the threshold is dropped, and where that leaves more than half of the room taken, also what the budget
+/// does not suffice for.
 INLINE void thin_out(nt_rabitq_beam *beam, float threshold) {
     const uint64_t limit = nt_key(threshold, 0xFFFFFFFFu);
     size_t kept = 0;
@@ -254,7 +255,7 @@ INLINE void thin_out(nt_rabitq_beam *beam, float threshold) {
         beam->queue[kept] = key;
         kept += key <= limit;
     }
-    if (kept > beam->budget) {
+    if (kept > beam->budget && kept > beam->queue_capacity / 2) {
         if (beam->budget > 0) nt_least_keys(beam->queue, kept, beam->budget);
         kept = beam->budget;
     }

@@ -70,7 +70,7 @@ typedef struct {
     /// Keys (`nt_key`) of nodes to expand, in no order. Room for `queue_capacity` + 40.
     uint64_t *queue;
     size_t queue_count;
-    /// At least twice `budget`, and a multiple of the greatest number of neighbours.
+    /// At least twice `budget` and the greatest number of neighbours.
     size_t queue_capacity;
     /// Keys of nodes that have been expanded and may be returned; at the end the `wanted` least of them, fewer where there are not as
     /// many, come first. Room for `budget`.

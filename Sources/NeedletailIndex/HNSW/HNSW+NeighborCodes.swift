@@ -98,7 +98,8 @@ extension HNSWGraph {
         guard let rotation, let codes = header.neighborCodes else { return [] }
         let memory = scratch.neighborCodes, budget = min(extent.budget, header.count)
         let groups = NeighborBlocks.groupCount(degree: header.degree), group = Int(NT_RABITQ_GROUP)
-        let queueCapacity = 2 * budget + groups * group
+        // Room enough for a short search to go without thinning its queue out.
+        let queueCapacity = max(2 * budget, 1024) + groups * group
         memory.reserve(queue: queueCapacity + 40, budget: budget, k: k, dimension: rotation.rotatedDimension)
         let functions = nt_rabitq_current().pointee
         let signs = prepareTables(query, rotation, functions, memory)

@@ -269,7 +269,7 @@ package struct HNSWBuilder {
             bytes += MutableRows.byteCount(stride: 4, count: nt_rabitq_dimension(dimension))
         }
         // Arrays that are not used take a page.
-        bytes += HNSWArray.allCases.count * MutableRows.byteCount(stride: 64, count: 1)
+        bytes += HNSWArray.changes.rawValue * MutableRows.byteCount(stride: 64, count: 1)
         return bytes + workingByteCount(count: count, covered: covered, upper: upper, options: options)
     }
 

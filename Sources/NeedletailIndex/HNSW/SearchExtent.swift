@@ -111,8 +111,9 @@ extension HNSWBuilder {
         let largestEf = header.neighborCodes == nil ? SearchExtent.largestSortedEf : SearchExtent.largestEf
         var points: [HNSWHeader.ReachPoint] = []
         var excess: Float = 0.025
-        // Below 1, a search ends before the nearest that it knows of have been expanded: enough where little is asked for.
-        var reaches: [Float] = [0.5, 0.7, 0.8, 0.88, 0.94, 1]
+        // Below 1, a search ends before the nearest that it knows of have been expanded. Still less takes three quarters of the time,
+        // and finds a third of the ten nearest, not two.
+        var reaches: [Float] = [0.94, 1]
         while let last = reaches.last, last < 16 {
             reaches.append(1 + excess)
             excess *= 1.5
