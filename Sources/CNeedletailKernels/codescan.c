@@ -77,9 +77,7 @@ void nt_sign_pack(const nt_rows *rows, size_t rotated_dimension, const uint32_t 
         if (rest < NT_SIGN_BLOCK) memset(block, 0, block_bytes);
         const uint8_t *found[NT_SIGN_BLOCK];
         for (size_t j = 0; j < NT_SIGN_BLOCK; ++j) {
-            const uint32_t slot = slots[first + (j < rest ? j : 0)];
-            const uint8_t *chunk = rows->blocks[slot >> rows->block_shift];
-            found[j] = chunk + (slot & ((1u << rows->block_shift) - 1)) * rows->stride;
+            found[j] = (const uint8_t *)nt_row(rows, slots[first + (j < rest ? j : 0)]);
             for (size_t line = 0; line < rows->stride; line += 64) __builtin_prefetch(found[j] + line);
         }
         // Behind the signs of a row stand its numbers, 12 bytes and four to spare: 16 bytes can always be read.

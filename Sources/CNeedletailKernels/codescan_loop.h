@@ -18,17 +18,12 @@
 // Rows that are asked for ahead of their use: their addresses are kept until then.
 #define SIGN_AHEAD_ROWS 32
 
-static inline __attribute__((always_inline)) TARGET const uint8_t *sign_row(const nt_rows *rows, uint32_t slot) {
-    const uint8_t *chunk = rows->blocks[slot >> rows->block_shift];
-    return chunk + (slot & ((1u << rows->block_shift) - 1)) * rows->stride;
-}
-
 /// The rows of SIGN_AHEAD_ROWS slots from a position on, of so many cache lines each; of those beyond the end, the last one.
 static inline __attribute__((always_inline)) TARGET void fetch_lines(
     const nt_rows *rows, size_t lines, const uint32_t *slots, size_t position, size_t count, const uint8_t **out) {
     const size_t rest = count - position < SIGN_AHEAD_ROWS ? count - position : SIGN_AHEAD_ROWS;
     for (size_t j = 0; j < rest; ++j) {
-        const uint8_t *row = sign_row(rows, slots[position + j]);
+        const uint8_t *row = (const uint8_t *)nt_row(rows, slots[position + j]);
         for (size_t i = 0; i < lines; ++i) __builtin_prefetch(row + 64 * i, 0, 3);
         out[j] = row;
     }

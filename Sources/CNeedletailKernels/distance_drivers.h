@@ -111,11 +111,6 @@ INLINE size_t drive_run(rows_function compute, nt_metric metric, const nt_query 
     return found;
 }
 
-INLINE const char *row_of(const nt_rows *table, uint32_t slot) {
-    const char *block = table->blocks[slot >> table->block_shift];
-    return block + (slot & ((1u << table->block_shift) - 1)) * table->stride;
-}
-
 INLINE const float *norm_of(const nt_rows *table, uint32_t slot) {
     const char *block = table->blocks[slot >> table->block_shift];
     return (const float *)(block + (table->stride << table->block_shift)) + (slot & ((1u << table->block_shift) - 1));
@@ -129,17 +124,17 @@ INLINE size_t drive_slots(rows_function compute, nt_metric metric, nt_element el
     const float query_norm = query->inverse_norm;
     size_t ahead = count < GATHER_AHEAD_ROWS ? count : GATHER_AHEAD_ROWS;
     for (size_t i = 0; i < ahead; ++i) {
-        prefetch_row(row_of(table, slots[i]), row_bytes);
+        prefetch_row(nt_row(table, slots[i]), row_bytes);
         if (normed) __builtin_prefetch(norm_of(table, slots[i]));
     }
     size_t found = 0, i = 0;
     for (; i + 4 <= count; i += 4) {
         for (int j = 0; j < 4 && ahead < count; ++j, ++ahead) {
-            prefetch_row(row_of(table, slots[ahead]), row_bytes);
+            prefetch_row(nt_row(table, slots[ahead]), row_bytes);
             if (normed) __builtin_prefetch(norm_of(table, slots[ahead]));
         }
         const void *four[4];
-        for (int j = 0; j < 4; ++j) four[j] = row_of(table, slots[i + j]);
+        for (int j = 0; j < 4; ++j) four[j] = nt_row(table, slots[i + j]);
         float d[4];
         compute(vector, four, 4, dimension, d);
         for (int j = 0; j < 4; ++j) {
@@ -149,7 +144,7 @@ INLINE size_t drive_slots(rows_function compute, nt_metric metric, nt_element el
     }
     for (; i < count; ++i) {
         float norm = normed ? *norm_of(table, slots[i]) : 0;
-        float d = drive_one(compute, metric, query, row_of(table, slots[i]), norm);
+        float d = drive_one(compute, metric, query, nt_row(table, slots[i]), norm);
         if (d <= threshold) keys[found++] = nt_key(d, slots[i]);
     }
     return found;

@@ -82,6 +82,14 @@ typedef struct {
     uint32_t block_shift;
 } nt_rows;
 
+#define NT_ALWAYS static inline __attribute__((always_inline))
+
+/// The address of a row.
+NT_ALWAYS const char *nt_row(const nt_rows *rows, uint32_t number) {
+    const char *chunk = (const char *)rows->blocks[number >> rows->block_shift];
+    return chunk + (number & ((1u << rows->block_shift) - 1)) * rows->stride;
+}
+
 /// The functions of one metric and element type in one tier.
 ///
 /// All give the *internal distance*, of which less is nearer: squared L2; 1 - cos, computed as

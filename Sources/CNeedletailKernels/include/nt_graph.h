@@ -70,13 +70,6 @@ typedef struct {
     uint32_t changed_count;
 } nt_node_rows;
 
-#define NT_ALWAYS static inline __attribute__((always_inline))
-
-NT_ALWAYS const char *nt_row(const nt_rows *rows, uint32_t number) {
-    const char *chunk = (const char *)rows->blocks[number >> rows->block_shift];
-    return chunk + (number & ((1u << rows->block_shift) - 1)) * rows->stride;
-}
-
 /// The row of a node that the caller has compared with the graph's count. A place beyond `changed_count`, as only a damaged file
 /// says, is not gone to.
 NT_ALWAYS const char *nt_node_row(const nt_node_rows *rows, uint32_t node) {

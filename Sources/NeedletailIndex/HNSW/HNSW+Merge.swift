@@ -2,8 +2,9 @@ import CNeedletailKernels
 import NeedletailStorage
 
 // A graph that covers slots 0 ..< n is extended to cover 0 ..< m, and what led to slots deleted since is mended. The old
-// graph is only read: it may lie in a snapshot's map, under searches. Lists are copied, since a merge changes nearly every
-// chunk of them anyway; chunks of codes are shared.
+// graph is only read: it may lie in a snapshot's map, under searches. Lists are copied, since threads
+// change them in nearly every chunk; chunks of codes are shared. Of lists and neighbour blocks the rows that have changed are written,
+// where they are few (ChangedNodes.swift).
 
 extension HNSWBuilder {
     /// Where more of a graph's nodes than this are dead, it is built afresh: mending would touch nearly every list.

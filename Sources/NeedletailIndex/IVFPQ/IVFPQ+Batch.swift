@@ -162,8 +162,8 @@ private final class IVFPQPass {
             for query in first ..< first + height {
                 let size = header.metric == .dot ? 0 : Float(nt_sqnorm_f32(placed[query], dimension))
                 let found = nt_least_values(products[query - first], header.nlist, probeCount, scratch.probes, capacity)
-                var chosen = UnsafeMutableBufferPointer(start: scratch.probes, count: found)
-                chosen.sort()
+                let chosen = scratch.probes
+                nt_sort_keys(chosen, found)
                 for i in 0 ..< found {
                     let distance = nt_key_distance(chosen[i]) + size
                     probes[query * probeCount + i] = nt_key(header.metric == .dot ? distance : max(0, distance), nt_key_slot(chosen[i]))

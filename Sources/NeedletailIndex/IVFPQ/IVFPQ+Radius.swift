@@ -43,9 +43,8 @@ extension IVFPQIndex {
         let count = Int(state.query.count)
         statistics.refined += count
         let found = refine(scratch.keys, count, base, threshold: radius, scratch)
-        var keys = UnsafeMutableBufferPointer(start: scratch.keys, count: found)
-        keys.sort()
-        return keys.prefix(limit ?? found).map(Neighbor.init(key:))
+        nt_sort_keys(scratch.keys, found)
+        return UnsafeBufferPointer(start: scratch.keys, count: found).prefix(limit ?? found).map(Neighbor.init(key:))
     }
 
     /// As an estimate may be at most for the exact distance to be within `radius`, but for rare rows.
