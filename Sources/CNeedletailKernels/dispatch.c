@@ -56,7 +56,7 @@ size_t nt_survivors(const float *c, size_t ldc, size_t m, size_t n, const float 
     return current->survivors(c, ldc, m, n, bias, scale, limits, out);
 }
 
-// In double precision, four sums at once: norms are computed once a vector, when it is stored or asked with, and neither
+// In double precision, eight sums at once: norms are computed once a vector, when it is stored or asked with, and neither
 // overflow nor lose tiny vectors as squares in f32 would.
 double nt_sqnorm_f32(const float *vector, size_t dimension) {
     typedef float floats __attribute__((vector_size(32)));

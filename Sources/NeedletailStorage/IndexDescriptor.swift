@@ -74,7 +74,7 @@ package struct IndexArrayContent: @unchecked Sendable {
     /// Called with the number of a chunk as soon as that has been copied, so that its memory can be given back: what is written
     /// takes as much until the commit.
     package var release: (@Sendable (_ chunk: Int) -> Void)?
-    /// What the pointers lead to belongs to it, where it is not said otherwise.
+    /// What has the memory that the pointers lead to, where the caller does not keep it.
     private var owner: (any AnyObject & Sendable)?
 
     package init(

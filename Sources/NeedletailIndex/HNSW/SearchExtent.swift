@@ -112,7 +112,7 @@ extension HNSWBuilder {
         var points: [HNSWHeader.ReachPoint] = []
         var excess: Float = 0.025
         // Below 1, a search ends before the nearest that it knows of have been expanded. Still less takes three quarters of the time,
-        // and finds a third of the ten nearest, not two.
+        // and finds a third of the ten nearest, not two thirds.
         var reaches: [Float] = [0.94, 1]
         while let last = reaches.last, last < 16 {
             reaches.append(1 + excess)
